@@ -1,0 +1,6 @@
+//! The algorithms of parlant over plain Rust types. Nothing here knows PostgreSQL, so everything here is tested
+//! without a server; the extension reads rows, calls in here, and writes rows.
+#![forbid(unsafe_code)]
+
+pub mod json_schema;
+pub mod schema;

@@ -1,0 +1,104 @@
+//! The tables of parlant as data: the statements of `sql/`, in the order in which they can run, each with the
+//! object it makes. Whoever installs them runs those whose object is missing.
+
+mod statement;
+
+pub use statement::{Object, Statement};
+
+/// Files of `sql/` that make domains and tables; a table comes after those it refers to.
+const FILES: [(&str, &str); 22] = [
+    ("types.sql", include_str!("../../../sql/types.sql")),
+    ("parlant_agent.sql", include_str!("../../../sql/tables/parlant_agent.sql")),
+    ("parlant_guideline.sql", include_str!("../../../sql/tables/parlant_guideline.sql")),
+    ("parlant_canned_response.sql", include_str!("../../../sql/tables/parlant_canned_response.sql")),
+    ("parlant_term.sql", include_str!("../../../sql/tables/parlant_term.sql")),
+    ("parlant_tool.sql", include_str!("../../../sql/tables/parlant_tool.sql")),
+    ("parlant_tool_integration.sql", include_str!("../../../sql/tables/parlant_tool_integration.sql")),
+    ("parlant_agent_tool.sql", include_str!("../../../sql/tables/parlant_agent_tool.sql")),
+    ("parlant_journey.sql", include_str!("../../../sql/tables/parlant_journey.sql")),
+    ("parlant_journey_state.sql", include_str!("../../../sql/tables/parlant_journey_state.sql")),
+    ("parlant_journey_transition.sql", include_str!("../../../sql/tables/parlant_journey_transition.sql")),
+    ("parlant_journey_guideline.sql", include_str!("../../../sql/tables/parlant_journey_guideline.sql")),
+    ("parlant_session.sql", include_str!("../../../sql/tables/parlant_session.sql")),
+    ("parlant_event.sql", include_str!("../../../sql/tables/parlant_event.sql")),
+    ("parlant_variable.sql", include_str!("../../../sql/tables/parlant_variable.sql")),
+    ("parlant_agent_knowledge_base.sql", include_str!("../../../sql/tables/parlant_agent_knowledge_base.sql")),
+    ("parlant_agent_workflow.sql", include_str!("../../../sql/tables/parlant_agent_workflow.sql")),
+    ("parlant_agent_api_key.sql", include_str!("../../../sql/tables/parlant_agent_api_key.sql")),
+    ("parlant_session_workflow.sql", include_str!("../../../sql/tables/parlant_session_workflow.sql")),
+    ("parlant_workflow_template.sql", include_str!("../../../sql/tables/parlant_workflow_template.sql")),
+    ("parlant_template_parameter.sql", include_str!("../../../sql/tables/parlant_template_parameter.sql")),
+    ("parlant_conversion_history.sql", include_str!("../../../sql/tables/parlant_conversion_history.sql")),
+];
+
+/// A statement of `sql/` that parlant cannot tell the object of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownStatement {
+    pub file: &'static str,
+    pub sql: String,
+}
+
+/// Every statement of `sql/` that makes or describes a table or domain, in the order in which they can run.
+///
+/// A comment goes with the statement that makes what it describes, or else with the table that this is part of:
+/// it runs when that does, so an installation keeps the comments that its owner has changed.
+pub fn statements() -> Result<Vec<Statement>, UnknownStatement> {
+    let mut statements = Vec::new();
+    for (file, text) in FILES {
+        for sql in statement::split(text) {
+            let unknown = || UnknownStatement { file, sql: sql.to_owned() };
+            statements.push(Statement::parse(sql).ok_or_else(unknown)?);
+        }
+    }
+    let made: std::collections::HashSet<Object> =
+        statements.iter().filter(|s| !s.is_comment).map(|s| s.object.clone()).collect();
+    for comment in statements.iter_mut().filter(|s| s.is_comment) {
+        if !made.contains(&comment.object) {
+            comment.object = comment.object.table_it_is_part_of();
+        }
+    }
+    Ok(statements)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_statement_of_the_sql_folder_is_understood() {
+        let statements = statements().unwrap();
+        assert_eq!(statements.iter().filter(|s| s.object.kind == "table" && !s.is_comment).count(), 21);
+    }
+
+    #[test]
+    fn no_object_is_made_twice() {
+        let mut seen = HashSet::new();
+        for statement in statements().unwrap().iter().filter(|s| !s.is_comment) {
+            assert!(seen.insert(statement.object.clone()), "{:?} is made twice", statement.object);
+        }
+    }
+
+    #[test]
+    fn every_comment_describes_something_made_before_it() {
+        let mut made = HashSet::new();
+        for statement in statements().unwrap() {
+            if statement.is_comment {
+                assert!(made.contains(&statement.object), "nothing made for {}", statement.sql);
+            } else {
+                made.insert(statement.object);
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_tables_folder_is_installed() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/tables");
+        let mut on_disk: Vec<_> =
+            std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
+        let mut installed: Vec<_> = FILES[1..].iter().map(|(name, _)| name.to_string()).collect();
+        on_disk.sort();
+        installed.sort();
+        assert_eq!(on_disk, installed);
+    }
+}

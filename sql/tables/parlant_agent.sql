@@ -1,0 +1,118 @@
+CREATE TABLE parlant.parlant_agent (
+    id                       uuid PRIMARY KEY,
+    workspace_id             text NOT NULL,
+    created_by               text,
+    name                     text NOT NULL,
+    description              text,
+    status                   parlant.agent_status NOT NULL DEFAULT 'active',
+    composition_mode         parlant.composition_mode NOT NULL DEFAULT 'fluid',
+    system_prompt            text,
+    model_provider           text NOT NULL DEFAULT 'openai',
+    model_name               text NOT NULL DEFAULT 'gpt-4',
+    temperature              integer DEFAULT 70,
+    max_tokens               integer DEFAULT 2000,
+    response_timeout_ms      integer DEFAULT 30000,
+    max_context_length       integer DEFAULT 8000,
+    system_instructions      text,
+    allow_interruption       boolean NOT NULL DEFAULT true,
+    allow_proactive_messages boolean NOT NULL DEFAULT false,
+    conversation_style       text DEFAULT 'professional',
+    data_retention_days      integer DEFAULT 30,
+    allow_data_export        boolean NOT NULL DEFAULT true,
+    pii_handling_mode        text DEFAULT 'standard',
+    integration_metadata     jsonb DEFAULT '{}',
+    custom_config            jsonb DEFAULT '{}',
+    total_sessions           integer NOT NULL DEFAULT 0,
+    total_messages           integer NOT NULL DEFAULT 0,
+    total_tokens_used        integer NOT NULL DEFAULT 0,
+    total_cost               integer NOT NULL DEFAULT 0,
+    average_session_duration integer,
+    last_active_at           timestamp,
+    created_at               timestamp NOT NULL DEFAULT timezone('utc', now()),
+    updated_at               timestamp NOT NULL DEFAULT timezone('utc', now()),
+    deleted_at               timestamp,
+
+    CONSTRAINT parlant_agent_workspace_key UNIQUE (workspace_id, id),
+    CONSTRAINT workspace_id_has_1_to_255_characters CHECK (length(workspace_id) BETWEEN 1 AND 255),
+    CONSTRAINT name_has_1_to_255_characters CHECK (length(name) <= 255 AND btrim(name) <> ''),
+    CONSTRAINT description_has_at_most_2000_characters CHECK (length(description) <= 2000),
+    CONSTRAINT system_prompt_has_at_most_10000_characters CHECK (length(system_prompt) <= 10000),
+    CONSTRAINT system_instructions_has_at_most_10000_characters CHECK (length(system_instructions) <= 10000),
+    CONSTRAINT model_provider_has_1_to_255_characters
+        CHECK (length(model_provider) <= 255 AND btrim(model_provider) <> ''),
+    CONSTRAINT model_name_has_1_to_255_characters CHECK (length(model_name) <= 255 AND btrim(model_name) <> ''),
+    CONSTRAINT temperature_is_0_to_100 CHECK (temperature BETWEEN 0 AND 100),
+    CONSTRAINT max_tokens_is_1_to_1000000 CHECK (max_tokens BETWEEN 1 AND 1000000),
+    CONSTRAINT response_timeout_ms_is_1_to_3600000 CHECK (response_timeout_ms BETWEEN 1 AND 3600000),
+    CONSTRAINT max_context_length_is_1_to_1000000 CHECK (max_context_length BETWEEN 1 AND 1000000),
+    CONSTRAINT conversation_style_is_known
+        CHECK (conversation_style IN ('casual', 'professional', 'technical', 'friendly')),
+    CONSTRAINT data_retention_days_is_1_to_3650 CHECK (data_retention_days BETWEEN 1 AND 3650),
+    CONSTRAINT pii_handling_mode_is_known CHECK (pii_handling_mode IN ('strict', 'standard', 'relaxed')),
+    CONSTRAINT integration_metadata_is_an_object CHECK (jsonb_typeof(integration_metadata) = 'object'),
+    CONSTRAINT custom_config_is_an_object CHECK (jsonb_typeof(custom_config) = 'object'),
+    CONSTRAINT total_sessions_is_not_negative CHECK (total_sessions >= 0),
+    CONSTRAINT total_messages_is_not_negative CHECK (total_messages >= 0),
+    CONSTRAINT total_tokens_used_is_not_negative CHECK (total_tokens_used >= 0),
+    CONSTRAINT total_cost_is_not_negative CHECK (total_cost >= 0),
+    CONSTRAINT average_session_duration_is_not_negative CHECK (average_session_duration >= 0)
+);
+COMMENT ON TABLE parlant.parlant_agent IS
+    'A conversational agent of a workspace: its model, behaviour switches, privacy settings and lifetime totals.';
+COMMENT ON COLUMN parlant.parlant_agent.id IS 'Key of the agent, a UUIDv7 unless the client sends its own.';
+COMMENT ON COLUMN parlant.parlant_agent.workspace_id IS 'Workspace that owns the agent and everything below it.';
+COMMENT ON COLUMN parlant.parlant_agent.created_by IS 'User who created the agent; NULL once that user is deleted.';
+COMMENT ON COLUMN parlant.parlant_agent.name IS
+    'Display name, unique in the workspace among agents that are not deleted, whatever the case.';
+COMMENT ON COLUMN parlant.parlant_agent.description IS 'What the agent is for.';
+COMMENT ON COLUMN parlant.parlant_agent.status IS 'Only an active agent may start sessions.';
+COMMENT ON COLUMN parlant.parlant_agent.composition_mode IS 'How freely the agent words its replies.';
+COMMENT ON COLUMN parlant.parlant_agent.system_prompt IS 'Base instruction for the model.';
+COMMENT ON COLUMN parlant.parlant_agent.model_provider IS 'Vendor of the model, such as openai.';
+COMMENT ON COLUMN parlant.parlant_agent.model_name IS 'Name of the model at its vendor.';
+COMMENT ON COLUMN parlant.parlant_agent.temperature IS 'Sampling temperature in percent, 0 to 100.';
+COMMENT ON COLUMN parlant.parlant_agent.max_tokens IS 'Largest number of tokens of one reply.';
+COMMENT ON COLUMN parlant.parlant_agent.response_timeout_ms IS 'Longest time for one reply, in milliseconds.';
+COMMENT ON COLUMN parlant.parlant_agent.max_context_length IS 'Context window budget in tokens.';
+COMMENT ON COLUMN parlant.parlant_agent.system_instructions IS 'Instructions for the model besides system_prompt.';
+COMMENT ON COLUMN parlant.parlant_agent.allow_interruption IS 'The customer may interrupt a reply.';
+COMMENT ON COLUMN parlant.parlant_agent.allow_proactive_messages IS 'The agent may write without being asked.';
+COMMENT ON COLUMN parlant.parlant_agent.conversation_style IS 'Tone: casual, professional, technical or friendly.';
+COMMENT ON COLUMN parlant.parlant_agent.data_retention_days IS
+    'Days that an ended session is kept after its end; NULL keeps it for ever.';
+COMMENT ON COLUMN parlant.parlant_agent.allow_data_export IS 'Sessions of the agent may be exported.';
+COMMENT ON COLUMN parlant.parlant_agent.pii_handling_mode IS
+    'Care with personal data: strict (masked in transcripts and exports), standard or relaxed.';
+COMMENT ON COLUMN parlant.parlant_agent.integration_metadata IS 'Object: data of external systems.';
+COMMENT ON COLUMN parlant.parlant_agent.custom_config IS
+    'Object: free configuration, by convention personality, capabilities and restrictions.';
+COMMENT ON COLUMN parlant.parlant_agent.total_sessions IS 'Sessions so far; folded from the log, may lag.';
+COMMENT ON COLUMN parlant.parlant_agent.total_messages IS
+    'Customer and agent messages so far; folded from the log, may lag.';
+COMMENT ON COLUMN parlant.parlant_agent.total_tokens_used IS 'Tokens so far; folded from the sessions, may lag.';
+COMMENT ON COLUMN parlant.parlant_agent.total_cost IS 'Cost so far in cents; folded from the sessions, may lag.';
+COMMENT ON COLUMN parlant.parlant_agent.average_session_duration IS 'Mean length of ended sessions in seconds.';
+COMMENT ON COLUMN parlant.parlant_agent.last_active_at IS 'UTC time of the last session or message; may lag.';
+COMMENT ON COLUMN parlant.parlant_agent.created_at IS 'UTC time of creation.';
+COMMENT ON COLUMN parlant.parlant_agent.updated_at IS 'UTC time of the last change, kept by a trigger.';
+COMMENT ON COLUMN parlant.parlant_agent.deleted_at IS
+    'UTC time of deletion; NULL while the agent lives. A deleted agent is hidden with everything below it.';
+COMMENT ON CONSTRAINT parlant_agent_workspace_key ON parlant.parlant_agent IS
+    'What references to an agent point to, so that they cannot leave its workspace; lists a workspace''s agents.';
+
+ALTER TABLE parlant.parlant_agent ALTER COLUMN id SET DEFAULT parlant.uuidv7();
+
+CREATE UNIQUE INDEX parlant_agent_name_key ON parlant.parlant_agent (workspace_id, lower(name)) WHERE deleted_at IS NULL;
+COMMENT ON INDEX parlant.parlant_agent_name_key IS
+    'Makes names unique among living agents of a workspace; finds an agent by name.';
+
+CREATE INDEX parlant_agent_activity ON parlant.parlant_agent (workspace_id, last_active_at DESC NULLS LAST)
+    WHERE deleted_at IS NULL;
+COMMENT ON INDEX parlant.parlant_agent_activity IS 'Lists the living agents of a workspace, latest active first.';
+
+CREATE INDEX parlant_agent_creator ON parlant.parlant_agent (created_by, workspace_id) WHERE created_by IS NOT NULL;
+COMMENT ON INDEX parlant.parlant_agent_creator IS 'Finds the agents of a user, also when that user is deleted.';
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_agent
+    FOR EACH ROW EXECUTE FUNCTION parlant.set_updated_at();
+COMMENT ON TRIGGER set_updated_at ON parlant.parlant_agent IS 'Keeps updated_at.';

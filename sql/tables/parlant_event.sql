@@ -1,0 +1,59 @@
+-- The hottest table: every index here is paid for by every event.
+CREATE TABLE parlant.parlant_event (
+    id           uuid PRIMARY KEY,
+    workspace_id text NOT NULL,
+    session_id   uuid NOT NULL,
+    "offset"     integer NOT NULL,
+    event_type   parlant.event_type NOT NULL,
+    content      jsonb NOT NULL,
+    metadata     jsonb DEFAULT '{}',
+    tool_call_id text,
+    journey_id   uuid,
+    state_id     uuid,
+    created_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
+
+    CONSTRAINT parlant_event_offset_key UNIQUE (workspace_id, session_id, "offset"),
+    CONSTRAINT session_is_in_the_workspace FOREIGN KEY (workspace_id, session_id)
+        REFERENCES parlant.parlant_session (workspace_id, id) ON DELETE CASCADE,
+    CONSTRAINT offset_is_not_negative CHECK ("offset" >= 0),
+    CONSTRAINT content_is_an_object CHECK (jsonb_typeof(content) = 'object'),
+    CONSTRAINT metadata_is_an_object CHECK (jsonb_typeof(metadata) = 'object'),
+    CONSTRAINT tool_call_id_has_1_to_255_characters CHECK (length(tool_call_id) BETWEEN 1 AND 255),
+    CONSTRAINT tool_call_and_result_have_a_tool_call_id
+        CHECK (event_type NOT IN ('tool_call', 'tool_result') OR tool_call_id IS NOT NULL)
+);
+COMMENT ON TABLE parlant.parlant_event IS
+    'The log of a session: everything that happened in it, numbered from 0.';
+COMMENT ON COLUMN parlant.parlant_event.id IS 'Key of the event, a UUIDv7 unless the client sends its own.';
+COMMENT ON COLUMN parlant.parlant_event.workspace_id IS 'Workspace of the session; filled from it when left out.';
+COMMENT ON COLUMN parlant.parlant_event.session_id IS 'The session.';
+COMMENT ON COLUMN parlant.parlant_event."offset" IS
+    'Position in the session, from 0; orders the events. A reserved word: quote it.';
+COMMENT ON COLUMN parlant.parlant_event.event_type IS 'What happened.';
+COMMENT ON COLUMN parlant.parlant_event.content IS 'Object: what it says; its shape depends on event_type.';
+COMMENT ON COLUMN parlant.parlant_event.metadata IS 'Object: free data of the client.';
+COMMENT ON COLUMN parlant.parlant_event.tool_call_id IS
+    'Joins a tool_result to its tool_call; both must have one.';
+COMMENT ON COLUMN parlant.parlant_event.journey_id IS
+    'Journey at that time. History: no foreign key, so that deleting a journey does not rewrite the past.';
+COMMENT ON COLUMN parlant.parlant_event.state_id IS 'State of that journey at that time; history, no foreign key.';
+COMMENT ON COLUMN parlant.parlant_event.created_at IS 'UTC time of the event.';
+COMMENT ON CONSTRAINT parlant_event_offset_key ON parlant.parlant_event IS
+    'Numbers are unique in a session; reads a session in order, and follows it to its events when it is deleted.';
+
+ALTER TABLE parlant.parlant_event ALTER COLUMN id SET DEFAULT parlant.uuidv7();
+
+CREATE UNIQUE INDEX parlant_event_tool_call_key ON parlant.parlant_event
+    (workspace_id, session_id, tool_call_id, event_type) WHERE tool_call_id IS NOT NULL;
+COMMENT ON INDEX parlant.parlant_event_tool_call_key IS
+    'A tool call has one call and one result in its session; finds the one of the other.';
+
+CREATE INDEX parlant_event_journey ON parlant.parlant_event (workspace_id, journey_id, created_at)
+    WHERE event_type = 'journey_transition';
+COMMENT ON INDEX parlant.parlant_event_journey IS
+    'Reads the hops through a journey in a period, to count how far sessions get. Other events do not pay for it.';
+
+CREATE TRIGGER fill_workspace_id BEFORE INSERT ON parlant.parlant_event
+    FOR EACH ROW WHEN (NEW.workspace_id IS NULL)
+    EXECUTE FUNCTION parlant.fill_from_parent('session_id', 'parlant_session', 'workspace_id');
+COMMENT ON TRIGGER fill_workspace_id ON parlant.parlant_event IS 'Fills workspace_id from the session.';

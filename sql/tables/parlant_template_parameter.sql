@@ -1,0 +1,53 @@
+CREATE TABLE parlant.parlant_template_parameter (
+    id            uuid PRIMARY KEY,
+    workspace_id  text NOT NULL,
+    template_id   uuid NOT NULL,
+    name          text NOT NULL,
+    type          text NOT NULL,
+    description   text NOT NULL,
+    default_value jsonb,
+    required      boolean NOT NULL DEFAULT false,
+    validation    jsonb DEFAULT '{}',
+    display_order integer NOT NULL DEFAULT 0,
+    created_at    timestamp NOT NULL DEFAULT timezone('utc', now()),
+    updated_at    timestamp NOT NULL DEFAULT timezone('utc', now()),
+
+    CONSTRAINT parlant_template_parameter_name_key UNIQUE (workspace_id, template_id, name),
+    CONSTRAINT template_is_in_the_workspace FOREIGN KEY (workspace_id, template_id)
+        REFERENCES parlant.parlant_workflow_template (workspace_id, id) ON DELETE CASCADE,
+    CONSTRAINT name_has_1_to_255_characters CHECK (length(name) <= 255 AND btrim(name) <> ''),
+    CONSTRAINT type_is_known CHECK (type IN ('string', 'number', 'boolean', 'array', 'object', 'json')),
+    CONSTRAINT description_has_at_most_2000_characters CHECK (length(description) <= 2000),
+    CONSTRAINT default_value_agrees_with_type CHECK (
+        type = 'json' OR jsonb_typeof(default_value) = type OR jsonb_typeof(default_value) = 'null'),
+    CONSTRAINT validation_is_an_object CHECK (jsonb_typeof(validation) = 'object')
+);
+COMMENT ON TABLE parlant.parlant_template_parameter IS 'A parameter of a workflow template.';
+COMMENT ON COLUMN parlant.parlant_template_parameter.id IS 'Key of the parameter, a UUIDv7 unless the client sends its own.';
+COMMENT ON COLUMN parlant.parlant_template_parameter.workspace_id IS
+    'Workspace of the template; filled from it when left out.';
+COMMENT ON COLUMN parlant.parlant_template_parameter.template_id IS 'The template.';
+COMMENT ON COLUMN parlant.parlant_template_parameter.name IS 'Name, unique in the template.';
+COMMENT ON COLUMN parlant.parlant_template_parameter.type IS
+    'JSON type of its values: string, number, boolean, array, object, or json for any.';
+COMMENT ON COLUMN parlant.parlant_template_parameter.description IS 'What it is for.';
+COMMENT ON COLUMN parlant.parlant_template_parameter.default_value IS 'Value when none is supplied; agrees with type.';
+COMMENT ON COLUMN parlant.parlant_template_parameter.required IS 'A value must be supplied.';
+COMMENT ON COLUMN parlant.parlant_template_parameter.validation IS
+    'Object: min, max, pattern and allowed_values of its values.';
+COMMENT ON COLUMN parlant.parlant_template_parameter.display_order IS 'Order in forms, lowest first.';
+COMMENT ON COLUMN parlant.parlant_template_parameter.created_at IS 'UTC time of creation.';
+COMMENT ON COLUMN parlant.parlant_template_parameter.updated_at IS 'UTC time of the last change, kept by a trigger.';
+COMMENT ON CONSTRAINT parlant_template_parameter_name_key ON parlant.parlant_template_parameter IS
+    'Makes names unique in a template; reads the parameters of a template.';
+
+ALTER TABLE parlant.parlant_template_parameter ALTER COLUMN id SET DEFAULT parlant.uuidv7();
+
+CREATE TRIGGER fill_workspace_id BEFORE INSERT ON parlant.parlant_template_parameter
+    FOR EACH ROW WHEN (NEW.workspace_id IS NULL)
+    EXECUTE FUNCTION parlant.fill_from_parent('template_id', 'parlant_workflow_template', 'workspace_id');
+COMMENT ON TRIGGER fill_workspace_id ON parlant.parlant_template_parameter IS 'Fills workspace_id from the template.';
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_template_parameter
+    FOR EACH ROW EXECUTE FUNCTION parlant.set_updated_at();
+COMMENT ON TRIGGER set_updated_at ON parlant.parlant_template_parameter IS 'Keeps updated_at.';
