@@ -2,7 +2,7 @@ COMMENT ON FUNCTION parlant.uuidv7() IS
     'A new UUID of version 7, ordered by time: the default key of every table.';
 COMMENT ON FUNCTION parlant.json_schema_error(jsonb) IS
     'Why a document is no JSON Schema that parlant accepts, with the path of the fault; NULL if it is one. Drafts '
-    '2020-12 and 7, no references to other documents, at most 262144 bytes and 127 levels.';
+    '2020-12 and 7, no references to other documents, at most 262144 bytes, 127 levels and 100 regular expressions.';
 COMMENT ON FUNCTION parlant.install_tables() IS
     'Makes what is missing of the tables of parlant, with everything on them, and tells what it made. '
     'Run it after restoring a dump of an earlier version.';

@@ -7,13 +7,21 @@ use serde_json::Value;
 /// Longest schema, in bytes of its JSON text.
 pub const MAX_BYTES: usize = 256 * 1024;
 
-/// Most backtracking steps that matching one `pattern` may take.
+/// Most regular expressions in one schema, in `pattern` and `patternProperties` together. A compiled one can take a
+/// thousand times the memory of its text.
+pub const MAX_PATTERNS: usize = 100;
+
+/// Largest compiled regular expression, in bytes.
+const MAX_PATTERN_BYTES: usize = 1024 * 1024;
+
+/// Most backtracking steps that matching one regular expression may take.
 const MAX_BACKTRACKING_STEPS: usize = 100_000;
 
 /// Why `text` is no JSON Schema that parlant accepts, or `None` if it is one.
 ///
 /// Refused are schemas that break their own meta-schema, hold a regular expression that does not compile, refer to
-/// something outside themselves, are longer than [`MAX_BYTES`] or nested more than 127 levels deep.
+/// something outside themselves, are longer than [`MAX_BYTES`], nested more than 127 levels deep, or hold more than
+/// [`MAX_PATTERNS`] regular expressions.
 pub fn error(text: &str) -> Option<String> {
     compile(text).err()
 }
@@ -24,14 +32,37 @@ pub fn compile(text: &str) -> Result<Validator, String> {
         return Err(format!("the schema has {} bytes, more than the {MAX_BYTES} allowed", text.len()));
     }
     let schema: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    jsonschema::options()
-        .offline()
-        .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKING_STEPS))
-        .build(&schema)
-        .map_err(|e| match e.instance_path().as_str() {
+    let patterns = count_patterns(&schema);
+    if patterns > MAX_PATTERNS {
+        return Err(format!("the schema has {patterns} regular expressions, more than the {MAX_PATTERNS} allowed"));
+    }
+    let pattern_bounds =
+        PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKING_STEPS).size_limit(MAX_PATTERN_BYTES);
+    jsonschema::options().offline().with_pattern_options(pattern_bounds).build(&schema).map_err(|e| {
+        match e.instance_path().as_str() {
             "" => e.to_string(),
             path => format!("{path}: {e}"),
-        })
+        }
+    })
+}
+
+/// Recursion is safe: parsing has bounded the depth.
+fn count_patterns(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(key, member)| {
+                let here = match (key.as_str(), member) {
+                    ("pattern", Value::String(_)) => 1,
+                    ("patternProperties", Value::Object(patterns)) => patterns.len(),
+                    _ => 0,
+                };
+                here + count_patterns(member)
+            })
+            .sum(),
+        Value::Array(elements) => elements.iter().map(count_patterns).sum(),
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -69,7 +100,7 @@ mod tests {
     #[test]
     fn a_pattern_must_compile() {
         assert_refused(r#"{"pattern": "("}"#, "pattern");
-        assert_refused(r#"{"pattern": "(a{1000}){1000}{1000}"}"#, "");
+        assert_refused(r#"{"pattern": "(a{1000}){1000}{1000}"}"#, "(a{1000}){1000}{1000}");
     }
 
     #[test]
@@ -86,6 +117,16 @@ mod tests {
         assert_refused(&long, "more than the 262144 allowed");
         let deep = format!("{}true{}", r#"{"not":"#.repeat(200), "}".repeat(200));
         assert_refused(&deep, "recursion limit");
+    }
+
+    #[test]
+    fn the_number_of_patterns_is_bounded() {
+        let with_patterns = |n: usize| {
+            let properties: Vec<_> = (1..n).map(|i| format!(r#""p{i}": {{"pattern": "^{i}$"}}"#)).collect();
+            format!(r#"{{"properties": {{{}}}, "patternProperties": {{"^x": {{}}}}}}"#, properties.join(", "))
+        };
+        assert_eq!(error(&with_patterns(MAX_PATTERNS)), None);
+        assert_refused(&with_patterns(MAX_PATTERNS + 1), "101 regular expressions, more than the 100 allowed");
     }
 
     #[test]
