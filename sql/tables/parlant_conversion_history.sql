@@ -90,3 +90,8 @@ CREATE INDEX parlant_conversion_history_user ON parlant.parlant_conversion_histo
     WHERE user_id IS NOT NULL;
 COMMENT ON INDEX parlant.parlant_conversion_history_user IS
     'Finds the conversions of a user, also when that user is deleted.';
+
+CREATE TRIGGER fill_workspace_id BEFORE INSERT ON parlant.parlant_conversion_history
+    FOR EACH ROW WHEN (NEW.workspace_id IS NULL)
+    EXECUTE FUNCTION parlant.fill_from_parent('agent_id', 'parlant_agent', 'workspace_id');
+COMMENT ON TRIGGER fill_workspace_id ON parlant.parlant_conversion_history IS 'Fills workspace_id from the agent.';
