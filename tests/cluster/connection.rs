@@ -1,0 +1,153 @@
+//! A client's connection, as tests use it: everything that goes wrong is a panic that shows the statement.
+
+use postgres::error::{DbError, ErrorPosition};
+use postgres::types::FromSql;
+use postgres::{Client, Config, Error, NoTls, Row};
+
+use crate::Running;
+
+pub struct Connection {
+    client: Client,
+    config: Config,
+}
+
+impl Connection {
+    pub(crate) fn open(config: Config) -> Connection {
+        let client =
+            config.connect(NoTls).unwrap_or_else(|error| panic!("connect to {config:?}: {}", describe(&error)));
+        Connection { client, config }
+    }
+
+    /// Another connection like this one.
+    pub fn another(&self) -> Connection {
+        Connection::open(self.config.clone())
+    }
+
+    /// Runs statements as one simple query: one transaction, unless they say otherwise.
+    pub fn run(&mut self, sql: &str) {
+        self.try_to_run(sql).unwrap_or_else(|error| panic!("{}", report(sql, &error)));
+    }
+
+    /// The number of rows of one statement.
+    pub fn execute(&mut self, sql: &str) -> u64 {
+        self.client.execute(sql, &[]).unwrap_or_else(|error| panic!("{}", report(sql, &error)))
+    }
+
+    pub fn rows(&mut self, sql: &str) -> Vec<Row> {
+        self.client.query(sql, &[]).unwrap_or_else(|error| panic!("{}", report(sql, &error)))
+    }
+
+    /// The first column of every row.
+    pub fn column<T: for<'a> FromSql<'a>>(&mut self, sql: &str) -> Vec<T> {
+        self.rows(sql).iter().map(|row| row.get(0)).collect()
+    }
+
+    /// The only column of the only row.
+    pub fn value<T: for<'a> FromSql<'a>>(&mut self, sql: &str) -> T {
+        let rows = self.rows(sql);
+        assert_eq!((rows.len(), rows.first().map(|row| row.len())), (1, Some(1)), "rows and columns of {sql}");
+        rows[0].get(0)
+    }
+
+    pub fn try_to_run(&mut self, sql: &str) -> Result<(), Error> {
+        self.client.batch_execute(sql)
+    }
+
+    /// The statement must fail with this SQLSTATE. What else must be so is asked of the result.
+    pub fn assert_refused(&mut self, sql: &str, sqlstate: &str) -> Refusal {
+        Refusal::of(sql, self.try_to_run(sql), sqlstate)
+    }
+
+    /// Runs statements in the background.
+    pub fn start(self, sql: &str) -> Running {
+        Running::start(self, sql)
+    }
+
+    pub(crate) fn process_id(&mut self) -> i32 {
+        self.value("SELECT pg_backend_pid()")
+    }
+}
+
+/// The error of a statement that was refused as it should.
+pub struct Refusal {
+    sql: String,
+    error: DbError,
+}
+
+impl Refusal {
+    pub(crate) fn of(sql: &str, result: Result<(), Error>, sqlstate: &str) -> Refusal {
+        let error = match result {
+            Ok(()) => panic!("{sql}\nwas accepted, where {sqlstate} was expected"),
+            Err(error) => error,
+        };
+        let Some(error) = error.as_db_error() else { panic!("{sql}\n{error:?}") };
+        let refusal = Refusal { sql: sql.to_owned(), error: error.clone() };
+        refusal.check("SQLSTATE", Some(refusal.error.code().code()), |code| code == sqlstate, sqlstate);
+        refusal
+    }
+
+    pub fn constraint(self, name: &str) -> Refusal {
+        self.check("constraint", self.error.constraint(), |found| found == name, name);
+        self
+    }
+
+    pub fn table(self, name: &str) -> Refusal {
+        self.check("table", self.error.table(), |found| found == name, name);
+        self
+    }
+
+    pub fn message(self, part: &str) -> Refusal {
+        self.check("message", Some(self.error.message()), |found| found.contains(part), part);
+        self
+    }
+
+    pub fn detail(self, part: &str) -> Refusal {
+        self.check("detail", self.error.detail(), |found| found.contains(part), part);
+        self
+    }
+
+    pub fn hint(self, part: &str) -> Refusal {
+        self.check("hint", self.error.hint(), |found| found.contains(part), part);
+        self
+    }
+
+    fn check(&self, what: &str, found: Option<&str>, accept: impl Fn(&str) -> bool, expected: &str) {
+        assert!(
+            found.is_some_and(accept),
+            "{}\nwas refused with another {what} than {expected:?}:\n{}",
+            self.sql,
+            describe_db_error(&self.error)
+        );
+    }
+}
+
+/// The statement, or of a script the place that the error is about, and the error.
+pub(crate) fn report(sql: &str, error: &Error) -> String {
+    let place = match error.as_db_error().and_then(DbError::position) {
+        Some(ErrorPosition::Original(position)) if sql.len() > 2000 => *position as usize,
+        _ => 0,
+    };
+    let excerpt: String = sql.chars().skip(place.saturating_sub(500)).take(1500).collect();
+    format!("{excerpt}\n{}", describe(error))
+}
+
+fn describe(error: &Error) -> String {
+    error.as_db_error().map_or_else(|| format!("{error:?}"), describe_db_error)
+}
+
+fn describe_db_error(error: &DbError) -> String {
+    let mut text = format!("{} {}: {}", error.severity(), error.code().code(), error.message());
+    let fields = [
+        ("DETAIL", error.detail()),
+        ("HINT", error.hint()),
+        ("TABLE", error.table()),
+        ("CONSTRAINT", error.constraint()),
+        ("CONTEXT", error.where_()),
+    ];
+    for (name, value) in fields {
+        if let Some(value) = value {
+            text += &format!("\n  {name}: {value}");
+        }
+    }
+    text
+}

@@ -1,0 +1,89 @@
+//! Every released version can be updated to this one, and its dumps can be restored here. Either way the database
+//! then is what a fresh installation makes, with its rows as they were.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use parlant_tests::{
+    Cluster, Connection, Database, TableRows, assert_same, assert_works, fingerprint, load_fixture, row_hashes,
+};
+
+/// A released version as it is frozen in `sql/releases`.
+struct Release {
+    version: String,
+    dir: PathBuf,
+}
+
+fn releases() -> Vec<Release> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql/releases");
+    let mut releases: Vec<Release> = fs::read_dir(&dir)
+        .unwrap_or_else(|error| panic!("{}: {error}", dir.display()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .map(|dir| Release { version: dir.file_name().unwrap().to_str().unwrap().to_owned(), dir })
+        .collect();
+    assert!(!releases.is_empty(), "{} holds no release", dir.display());
+    releases.sort_by(|a, b| a.version.cmp(&b.version));
+    releases
+}
+
+/// The install script of a release, where CREATE EXTENSION finds it, while this lives.
+struct PlacedScript(PathBuf);
+
+impl PlacedScript {
+    fn place(release: &Release) -> PlacedScript {
+        let script = format!("parlant--{}.sql", release.version);
+        let place = Cluster::shared().tree.extension_dir().join(&script);
+        assert!(!place.exists(), "{} is there already", place.display());
+        fs::copy(release.dir.join(&script), &place).unwrap_or_else(|error| panic!("{}: {error}", place.display()));
+        PlacedScript(place)
+    }
+}
+
+impl Drop for PlacedScript {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+impl Release {
+    /// A database as this release made it, with rows.
+    fn database(&self) -> (Database<'static>, Connection, Vec<TableRows>) {
+        let script = PlacedScript::place(self);
+        let database = Cluster::shared().empty_database();
+        let mut connection = database.connect();
+        connection.run("SET row_security = off"); // the tables are not this library's to make
+        connection.run(&format!("CREATE EXTENSION parlant VERSION '{}'", self.version));
+        connection.run("RESET row_security");
+        drop(script);
+        connection.run(&fs::read_to_string(self.dir.join("tables.sql")).unwrap());
+        load_fixture(&mut connection);
+        let rows = row_hashes(&mut connection);
+        (database, connection, rows)
+    }
+}
+
+#[test]
+fn every_release_becomes_this_one() {
+    let fresh = fingerprint(&mut Cluster::shared().database().connect());
+    for release in releases() {
+        let (database, mut connection, rows) = release.database();
+        let dump = format!("release-{}.sql", release.version);
+        database.dump(&dump, &[]);
+
+        connection.run("ALTER EXTENSION parlant UPDATE");
+        let when = format!("after the update from {}", release.version);
+        assert_same(&fresh, &fingerprint(&mut connection), &when);
+        assert_eq!(rows, row_hashes(&mut connection), "{when}");
+        assert_works(&mut connection);
+
+        let copy = Cluster::shared().empty_database();
+        copy.run_file(&dump, &[]);
+        let mut connection = copy.connect();
+        connection.run("SELECT parlant.install_tables()");
+        let when = format!("after restoring a dump of {}", release.version);
+        assert_same(&fresh, &fingerprint(&mut connection), &when);
+        assert_eq!(rows, row_hashes(&mut connection), "{when}");
+        assert_works(&mut connection);
+    }
+}
