@@ -11,6 +11,7 @@ fn uuidv7() -> pgrx::Uuid {
 
 #[cfg(any(test, feature = "pg_test"))]
 #[pg_schema]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use pgrx::prelude::*;
 

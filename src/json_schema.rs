@@ -11,6 +11,7 @@ fn json_schema_error(schema: JsonbText) -> Option<String> {
 
 #[cfg(any(test, feature = "pg_test"))]
 #[pg_schema]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use pgrx::prelude::*;
 

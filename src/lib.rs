@@ -3,6 +3,11 @@
 //! This crate is the edge: it reads arguments and rows, calls the algorithms of `parlant-core`, and writes rows.
 //! The functions it declares belong to the extension; the tables that [`install`] makes belong to the user.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "only an ErrorReport that is returned as it is keeps its SQLSTATE and HINT"
+)]
+
 use pgrx::prelude::*;
 
 mod error;
