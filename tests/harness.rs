@@ -1,10 +1,13 @@
 //! The eyes of the other tests: they see what is there to see.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{env, fs, thread};
 
-use parlant_tests::{Cluster, eventually, fingerprint, load_fixture, load_users_own, row_hashes, violations};
+use parlant_tests::{
+    Cluster, assert_works, eventually, fingerprint, load_fixture, load_users_own, row_hashes, violations,
+};
 
 /// Changes to a database of the fixture, each of one fact.
 const CHANGES: &[&str] = &[
@@ -158,6 +161,30 @@ fn broken_rows_are_seen() {
             "template_is_in_the_workspace on parlant.parlant_template_parameter: 2",
         ]
     );
+}
+
+#[test]
+fn a_database_that_does_not_work_is_seen() {
+    for breakage in [
+        "ALTER TABLE parlant.parlant_event ALTER id SET DEFAULT gen_random_uuid()",
+        "ALTER TABLE parlant.parlant_event ALTER created_at SET DEFAULT now()",
+        "DROP TRIGGER fill_workspace_id ON parlant.parlant_session",
+        "DROP TRIGGER fill_agent_and_workspace ON parlant.parlant_journey_guideline",
+        "DROP TRIGGER match_final_flag ON parlant.parlant_journey_state",
+        "ALTER TABLE parlant.parlant_agent DISABLE TRIGGER set_updated_at",
+        "DROP INDEX parlant.parlant_agent_name_key",
+        "ALTER DOMAIN parlant.agent_status DROP CONSTRAINT agent_status_is_known",
+        "ALTER TABLE parlant.parlant_agent DROP CONSTRAINT temperature_is_0_to_100",
+        "ALTER TABLE parlant.parlant_session DISABLE TRIGGER ALL",
+        "ALTER TABLE parlant.parlant_journey_transition DROP CONSTRAINT from_state_is_in_the_journey_and_not_final",
+        "ALTER TABLE parlant.parlant_tool DROP CONSTRAINT parameters_is_a_json_schema",
+    ] {
+        let mut connection = Cluster::shared().database().connect();
+        connection.run(breakage);
+        let seen = catch_unwind(AssertUnwindSafe(|| assert_works(&mut connection))).is_err();
+        assert!(seen, "unseen: {breakage}");
+    }
+    assert_works(&mut Cluster::shared().database().connect());
 }
 
 #[test]
