@@ -1,7 +1,7 @@
 //! Making the tables, which belong to the user and not to the extension: `parlant.install_tables()`.
 
 use crate::error::{error, internal};
-use parlant_core::schema::{self, Object};
+use parlant_core::schema::{self, Object, Statement};
 use pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -11,17 +11,20 @@ use std::collections::HashSet;
 /// Two installations at once would both make the same objects.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('parlant.install_tables', 0))";
 
-/// Relations and types of ours by name that neither we nor a superuser own.
+/// The schema, or a relation or type with one of our names, that neither we nor a superuser own.
 const FOREIGN_OBJECTS: &str = "
-    SELECT format('%s parlant.%I', made.kind, made.name), pg_get_userbyid(made.owner)::text, current_user::text
-    FROM (SELECT 'relation' AS kind, relname AS name, relowner AS owner FROM pg_class
+    SELECT made.description, owner.rolname::text, current_user::text
+    FROM (SELECT 'schema parlant' AS description, NULL AS name, nspowner AS owner FROM pg_namespace
+          WHERE nspname = 'parlant'
+          UNION ALL
+          SELECT format('relation parlant.%I', relname), relname, relowner FROM pg_class
           WHERE relnamespace = to_regnamespace('parlant')
           UNION ALL
-          SELECT 'type', typname, typowner FROM pg_type
+          SELECT format('type parlant.%I', typname), typname, typowner FROM pg_type
           WHERE typnamespace = to_regnamespace('parlant') AND typrelid = 0 AND typelem = 0) AS made
     JOIN pg_roles AS owner ON owner.oid = made.owner
-    WHERE made.name = ANY ($1) AND owner.rolname <> current_user AND NOT owner.rolsuper
-    ORDER BY 1 LIMIT 1";
+    WHERE (made.name IS NULL OR made.name = ANY ($1)) AND owner.rolname <> current_user AND NOT owner.rolsuper
+    ORDER BY made.description LIMIT 1";
 
 /// Everything in the schema of a kind that we make, as kind and name.
 const EXISTING_OBJECTS: &str = "
@@ -61,8 +64,8 @@ const NEXT_RELEASE: &str = "
 /// version, or to get back something that was dropped. What is there already is left as it is.
 ///
 /// # Errors
-/// 42501 if a table or domain with one of our names belongs to another ordinary role, whose triggers and defaults
-/// would otherwise run as ours.
+/// 42501 if the schema, or something in it with the name of a table, domain or index of ours, belongs to another
+/// ordinary role, whose functions, triggers and defaults would otherwise run in place of ours.
 #[pg_extern(volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn install_tables() -> Result<TableIterator<'static, (name!(kind, String), name!(name, String))>, ErrorReport> {
@@ -70,14 +73,14 @@ fn install_tables() -> Result<TableIterator<'static, (name!(kind, String), name!
         .map_err(|unknown| internal(format!("{}: unknown statement: {}", unknown.file, unknown.sql)))?;
     let made = Spi::connect_mut(|client| {
         client.update(LOCK, None, &[]).map_err(internal)?;
-        let names =
-            statements.iter().filter(|s| matches!(s.object.kind, "table" | "domain")).map(|s| s.object.name.clone());
+        let names = statements
+            .iter()
+            .filter(|s| matches!(s.object.kind, "table" | "domain" | "index"))
+            .map(|s| s.object.name.clone());
         refuse_foreign_objects(client, names.collect())?;
         let existing = existing_objects(client)?;
         let mut made = Vec::new();
-        for statement in
-            statements.iter().filter(|s| !existing.contains(&(s.object.kind.to_owned(), s.object.name.clone())))
-        {
+        for statement in statements.iter().filter(|statement| is_to_run(statement, &existing)) {
             client.update(statement.sql.as_str(), None, &[]).map_err(internal)?;
             if !statement.is_comment {
                 made.push(statement.object.clone());
@@ -87,6 +90,11 @@ fn install_tables() -> Result<TableIterator<'static, (name!(kind, String), name!
         Ok::<Vec<Object>, ErrorReport>(made)
     })?;
     Ok(TableIterator::new(made.into_iter().map(|object| (object.kind.to_owned(), object.name))))
+}
+
+fn is_to_run(statement: &Statement, existing: &HashSet<(String, String)>) -> bool {
+    let exists = |object: &Object| existing.contains(&(object.kind.to_owned(), object.name.clone()));
+    !exists(&statement.object) && (!statement.comes_with_table || exists(&statement.object.table()))
 }
 
 fn refuse_foreign_objects(client: &SpiClient<'_>, names: Vec<String>) -> Result<(), ErrorReport> {
@@ -99,7 +107,9 @@ fn refuse_foreign_objects(client: &SpiClient<'_>, names: Vec<String>) -> Result<
     Err(error(
         ERRCODE_INSUFFICIENT_PRIVILEGE,
         format!("{object} belongs to role {owner}"),
-        format!("parlant uses only what {user} or a superuser owns: the owner of a table can run code as its users."),
+        format!(
+            "parlant uses only what {user} or a superuser owns: the owner of anything else could put code of their own in front of ours."
+        ),
         "Drop it, rename it, or change its owner; or call parlant.install_tables() as its owner.",
     ))
 }

@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_agent (
-    id                       uuid PRIMARY KEY,
+    id                       uuid NOT NULL,
     workspace_id             text NOT NULL,
     created_by               text,
     name                     text NOT NULL,
@@ -32,6 +32,7 @@ CREATE TABLE parlant.parlant_agent (
     updated_at               timestamp NOT NULL DEFAULT timezone('utc', now()),
     deleted_at               timestamp,
 
+    CONSTRAINT parlant_agent_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_agent_workspace_key UNIQUE (workspace_id, id),
     CONSTRAINT workspace_id_has_1_to_255_characters CHECK (length(workspace_id) BETWEEN 1 AND 255),
     CONSTRAINT name_has_1_to_255_characters CHECK (length(name) <= 255 AND btrim(name) <> ''),

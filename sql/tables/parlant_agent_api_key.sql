@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_agent_api_key (
-    id           uuid PRIMARY KEY,
+    id           uuid NOT NULL,
     workspace_id text NOT NULL,
     agent_id     uuid NOT NULL,
     api_key_id   text NOT NULL,
@@ -11,6 +11,7 @@ CREATE TABLE parlant.parlant_agent_api_key (
     created_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_agent_api_key_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_agent_api_key_key UNIQUE (workspace_id, agent_id, api_key_id),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)
         REFERENCES parlant.parlant_agent (workspace_id, id) ON DELETE CASCADE,

@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_agent_workflow (
-    id                 uuid PRIMARY KEY,
+    id                 uuid NOT NULL,
     workspace_id       text NOT NULL,
     agent_id           uuid NOT NULL,
     workflow_id        text NOT NULL,
@@ -14,6 +14,7 @@ CREATE TABLE parlant.parlant_agent_workflow (
     created_at         timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at         timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_agent_workflow_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_agent_workflow_key UNIQUE (workspace_id, agent_id, workflow_id),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)
         REFERENCES parlant.parlant_agent (workspace_id, id) ON DELETE CASCADE,

@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_canned_response (
-    id                   uuid PRIMARY KEY,
+    id                   uuid NOT NULL,
     workspace_id         text NOT NULL,
     agent_id             uuid NOT NULL,
     template             text NOT NULL,
@@ -14,6 +14,7 @@ CREATE TABLE parlant.parlant_canned_response (
     created_at           timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at           timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_canned_response_pkey PRIMARY KEY (id),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)
         REFERENCES parlant.parlant_agent (workspace_id, id) ON DELETE CASCADE,
     CONSTRAINT template_has_1_to_5000_characters CHECK (length(template) <= 5000 AND btrim(template) <> ''),

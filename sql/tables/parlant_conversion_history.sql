@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_conversion_history (
-    id               uuid PRIMARY KEY,
+    id               uuid NOT NULL,
     conversion_id    text NOT NULL,
     workflow_id      text NOT NULL,
     template_id      uuid,
@@ -20,6 +20,7 @@ CREATE TABLE parlant.parlant_conversion_history (
     started_at       timestamp,
     completed_at     timestamp,
 
+    CONSTRAINT parlant_conversion_history_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_conversion_history_key UNIQUE (workspace_id, conversion_id),
     CONSTRAINT template_is_in_the_workspace FOREIGN KEY (workspace_id, template_id)
         REFERENCES parlant.parlant_workflow_template (workspace_id, id) ON DELETE SET NULL (template_id),

@@ -1,6 +1,6 @@
 -- The hottest table: every index here is paid for by every event.
 CREATE TABLE parlant.parlant_event (
-    id           uuid PRIMARY KEY,
+    id           uuid NOT NULL,
     workspace_id text NOT NULL,
     session_id   uuid NOT NULL,
     "offset"     integer NOT NULL,
@@ -12,6 +12,7 @@ CREATE TABLE parlant.parlant_event (
     state_id     uuid,
     created_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_event_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_event_offset_key UNIQUE (workspace_id, session_id, "offset"),
     CONSTRAINT session_is_in_the_workspace FOREIGN KEY (workspace_id, session_id)
         REFERENCES parlant.parlant_session (workspace_id, id) ON DELETE CASCADE,

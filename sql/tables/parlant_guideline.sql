@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_guideline (
-    id              uuid PRIMARY KEY,
+    id              uuid NOT NULL,
     workspace_id    text NOT NULL,
     agent_id        uuid NOT NULL,
     condition       text NOT NULL,
@@ -12,6 +12,7 @@ CREATE TABLE parlant.parlant_guideline (
     created_at      timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at      timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_guideline_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_guideline_agent_key UNIQUE (workspace_id, agent_id, id),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)
         REFERENCES parlant.parlant_agent (workspace_id, id) ON DELETE CASCADE,

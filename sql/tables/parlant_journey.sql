@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_journey (
-    id               uuid PRIMARY KEY,
+    id               uuid NOT NULL,
     workspace_id     text NOT NULL,
     agent_id         uuid NOT NULL,
     title            text NOT NULL,
@@ -14,6 +14,7 @@ CREATE TABLE parlant.parlant_journey (
     created_at       timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at       timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_journey_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_journey_workspace_key UNIQUE (workspace_id, id),
     CONSTRAINT parlant_journey_agent_key UNIQUE (workspace_id, agent_id, id),
     CONSTRAINT parlant_journey_title_key UNIQUE (workspace_id, agent_id, title),

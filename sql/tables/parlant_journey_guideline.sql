@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_journey_guideline (
-    id                         uuid PRIMARY KEY,
+    id                         uuid NOT NULL,
     workspace_id               text NOT NULL,
     agent_id                   uuid NOT NULL,
     journey_id                 uuid NOT NULL,
@@ -12,6 +12,7 @@ CREATE TABLE parlant.parlant_journey_guideline (
     created_at                 timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at                 timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_journey_guideline_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_journey_guideline_key UNIQUE (workspace_id, journey_id, guideline_id),
     CONSTRAINT journey_belongs_to_the_agent FOREIGN KEY (workspace_id, agent_id, journey_id)
         REFERENCES parlant.parlant_journey (workspace_id, agent_id, id) ON DELETE CASCADE,

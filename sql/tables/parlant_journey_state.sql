@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_journey_state (
-    id           uuid PRIMARY KEY,
+    id           uuid NOT NULL,
     workspace_id text NOT NULL,
     journey_id   uuid NOT NULL,
     name         text NOT NULL,
@@ -15,6 +15,7 @@ CREATE TABLE parlant.parlant_journey_state (
     created_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_journey_state_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_journey_state_journey_key UNIQUE (workspace_id, journey_id, id),
     CONSTRAINT parlant_journey_state_finality_key UNIQUE (workspace_id, journey_id, id, is_final),
     CONSTRAINT parlant_journey_state_name_key UNIQUE (workspace_id, journey_id, name),

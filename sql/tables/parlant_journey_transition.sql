@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_journey_transition (
-    id                  uuid PRIMARY KEY,
+    id                  uuid NOT NULL,
     workspace_id        text NOT NULL,
     journey_id          uuid NOT NULL,
     from_state_id       uuid NOT NULL,
@@ -11,6 +11,7 @@ CREATE TABLE parlant.parlant_journey_transition (
     created_at          timestamp NOT NULL DEFAULT timezone('utc', now()),
     from_state_is_final boolean NOT NULL GENERATED ALWAYS AS (false) STORED,
 
+    CONSTRAINT parlant_journey_transition_pkey PRIMARY KEY (id),
     CONSTRAINT journey_is_in_the_workspace FOREIGN KEY (workspace_id, journey_id)
         REFERENCES parlant.parlant_journey (workspace_id, id) ON DELETE CASCADE,
     CONSTRAINT from_state_is_in_the_journey_and_not_final

@@ -1,7 +1,7 @@
 -- Every event of a session updates its row: no index may hold a column that each event changes, and pages
 -- keep room, so that those updates stay heap-only (HOT).
 CREATE TABLE parlant.parlant_session (
-    id                    uuid PRIMARY KEY,
+    id                    uuid NOT NULL,
     workspace_id          text NOT NULL,
     agent_id              uuid NOT NULL,
     user_id               text,
@@ -32,6 +32,7 @@ CREATE TABLE parlant.parlant_session (
     created_at            timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at            timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_session_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_session_workspace_key UNIQUE (workspace_id, id),
     CONSTRAINT parlant_session_agent_key UNIQUE (workspace_id, agent_id, id),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)

@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_session_workflow (
-    id             uuid PRIMARY KEY,
+    id             uuid NOT NULL,
     workspace_id   text NOT NULL,
     session_id     uuid NOT NULL,
     workflow_id    text NOT NULL,
@@ -14,6 +14,7 @@ CREATE TABLE parlant.parlant_session_workflow (
     created_at     timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at     timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_session_workflow_pkey PRIMARY KEY (id),
     CONSTRAINT session_is_in_the_workspace FOREIGN KEY (workspace_id, session_id)
         REFERENCES parlant.parlant_session (workspace_id, id) ON DELETE CASCADE,
     CONSTRAINT workflow_id_has_1_to_255_characters CHECK (length(workflow_id) BETWEEN 1 AND 255),

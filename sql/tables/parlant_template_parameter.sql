@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_template_parameter (
-    id            uuid PRIMARY KEY,
+    id            uuid NOT NULL,
     workspace_id  text NOT NULL,
     template_id   uuid NOT NULL,
     name          text NOT NULL,
@@ -12,6 +12,7 @@ CREATE TABLE parlant.parlant_template_parameter (
     created_at    timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at    timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_template_parameter_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_template_parameter_name_key UNIQUE (workspace_id, template_id, name),
     CONSTRAINT template_is_in_the_workspace FOREIGN KEY (workspace_id, template_id)
         REFERENCES parlant.parlant_workflow_template (workspace_id, id) ON DELETE CASCADE,

@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_term (
-    id           uuid PRIMARY KEY,
+    id           uuid NOT NULL,
     workspace_id text NOT NULL,
     agent_id     uuid NOT NULL,
     name         text NOT NULL,
@@ -11,6 +11,7 @@ CREATE TABLE parlant.parlant_term (
     created_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_term_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_term_name_key UNIQUE (workspace_id, agent_id, name),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)
         REFERENCES parlant.parlant_agent (workspace_id, id) ON DELETE CASCADE,

@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_tool (
-    id                    uuid PRIMARY KEY,
+    id                    uuid NOT NULL,
     workspace_id          text NOT NULL,
     name                  text NOT NULL,
     display_name          text NOT NULL,
@@ -26,6 +26,7 @@ CREATE TABLE parlant.parlant_tool (
     created_at            timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at            timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_tool_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_tool_workspace_key UNIQUE (workspace_id, id),
     CONSTRAINT parlant_tool_name_key UNIQUE (workspace_id, name),
     CONSTRAINT workspace_id_has_1_to_255_characters CHECK (length(workspace_id) BETWEEN 1 AND 255),

@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_tool_integration (
-    id                uuid PRIMARY KEY,
+    id                uuid NOT NULL,
     workspace_id      text NOT NULL,
     parlant_tool_id   uuid NOT NULL,
     integration_type  text NOT NULL,
@@ -15,6 +15,7 @@ CREATE TABLE parlant.parlant_tool_integration (
     created_at        timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at        timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_tool_integration_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_tool_integration_target_key
         UNIQUE (workspace_id, parlant_tool_id, integration_type, target_id),
     CONSTRAINT tool_is_in_the_workspace FOREIGN KEY (workspace_id, parlant_tool_id)

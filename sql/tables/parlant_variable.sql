@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_variable (
-    id           uuid PRIMARY KEY,
+    id           uuid NOT NULL,
     workspace_id text NOT NULL,
     agent_id     uuid,
     session_id   uuid,
@@ -13,6 +13,7 @@ CREATE TABLE parlant.parlant_variable (
     created_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_variable_pkey PRIMARY KEY (id),
     -- Which of the three owner columns are set tells the scope (see owner_fits_the_scope), so it need not be in the key.
     CONSTRAINT parlant_variable_key UNIQUE NULLS NOT DISTINCT (workspace_id, agent_id, session_id, customer_id, key),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)

@@ -1,5 +1,5 @@
 CREATE TABLE parlant.parlant_workflow_template (
-    id            uuid PRIMARY KEY,
+    id            uuid NOT NULL,
     workspace_id  text NOT NULL,
     name          text NOT NULL,
     description   text,
@@ -12,6 +12,7 @@ CREATE TABLE parlant.parlant_workflow_template (
     updated_at    timestamp NOT NULL DEFAULT timezone('utc', now()),
     created_by    text,
 
+    CONSTRAINT parlant_workflow_template_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_workflow_template_workspace_key UNIQUE (workspace_id, id),
     CONSTRAINT parlant_workflow_template_name_key UNIQUE (workspace_id, workflow_id, name),
     CONSTRAINT workspace_id_has_1_to_255_characters CHECK (length(workspace_id) BETWEEN 1 AND 255),

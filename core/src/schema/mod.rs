@@ -40,21 +40,24 @@ pub struct UnknownStatement {
 
 /// Every statement of `sql/` that makes or describes a table or domain, in the order in which they can run.
 ///
-/// A comment goes with the statement that makes what it describes, or else with the table that this is part of:
-/// it runs when that does, so an installation keeps the comments that its owner has changed.
+/// The constraints inside a `CREATE TABLE` have statements of their own, for a table that has lost them. A comment goes
+/// with the statement that makes what it describes, or else with the table that this is part of: it runs when that does, so an installation keeps the comments that its owner has changed.
 pub fn statements() -> Result<Vec<Statement>, UnknownStatement> {
     let mut statements = Vec::new();
     for (file, text) in FILES {
         for sql in statement::split(text) {
             let unknown = || UnknownStatement { file, sql: sql.to_owned() };
-            statements.push(Statement::parse(sql).ok_or_else(unknown)?);
+            let statement = Statement::parse(sql).ok_or_else(unknown)?;
+            let constraints = statement.constraints();
+            statements.push(statement);
+            statements.extend(constraints);
         }
     }
     let made: std::collections::HashSet<Object> =
         statements.iter().filter(|s| !s.is_comment).map(|s| s.object.clone()).collect();
     for comment in statements.iter_mut().filter(|s| s.is_comment) {
         if !made.contains(&comment.object) {
-            comment.object = comment.object.table_it_is_part_of();
+            comment.object = comment.object.table();
         }
     }
     Ok(statements)
@@ -69,6 +72,13 @@ mod tests {
     fn every_statement_of_the_sql_folder_is_understood() {
         let statements = statements().unwrap();
         assert_eq!(statements.iter().filter(|s| s.object.kind == "table" && !s.is_comment).count(), 21);
+    }
+
+    #[test]
+    fn every_constraint_of_a_table_has_a_statement() {
+        let constraints = statements().unwrap().into_iter().filter(|s| s.comes_with_table).count();
+        let in_files: usize = FILES[1..].iter().map(|(_, sql)| sql.matches("\n    CONSTRAINT ").count()).sum();
+        assert_eq!(constraints, in_files);
     }
 
     #[test]

@@ -17,7 +17,9 @@ impl Object {
         Object { kind, name: format!("{table}.{name}") }
     }
 
-    pub(super) fn table_it_is_part_of(&self) -> Self {
+    /// The table that it is part of, or is.
+    #[must_use]
+    pub fn table(&self) -> Self {
         let table = self.name.split_once('.').map_or(self.name.as_str(), |(table, _)| table);
         Object::new("table", table)
     }
@@ -29,6 +31,8 @@ pub struct Statement {
     pub sql: String,
     pub object: Object,
     pub is_comment: bool,
+    /// The object is part of its table's `CREATE TABLE`: the statement is for a table that is there without it.
+    pub comes_with_table: bool,
 }
 
 impl Statement {
@@ -72,8 +76,64 @@ impl Statement {
             }
             _ => return None,
         };
-        Some(Statement { sql: sql.to_owned(), object, is_comment: words[0] == "COMMENT" })
+        Some(Statement { sql: sql.to_owned(), object, is_comment: words[0] == "COMMENT", comes_with_table: false })
     }
+
+    /// Statements that add the constraints of a `CREATE TABLE` to a table that has lost them.
+    pub(super) fn constraints(&self) -> Vec<Statement> {
+        if self.object.kind != "table" || self.is_comment {
+            return Vec::new();
+        }
+        let table = &self.object.name;
+        elements(&self.sql)
+            .into_iter()
+            .filter_map(|element| {
+                let name = element.strip_prefix("CONSTRAINT ")?.split_whitespace().next()?;
+                Some(Statement {
+                    sql: format!("ALTER TABLE parlant.{table} ADD {element}"),
+                    object: Object::of_table("constraint", table, name),
+                    is_comment: false,
+                    comes_with_table: true,
+                })
+            })
+            .collect()
+    }
+}
+
+/// What the parentheses of a `CREATE TABLE` hold: its columns and constraints.
+fn elements(create_table: &str) -> Vec<&str> {
+    let mut elements = Vec::new();
+    let mut depth = 0;
+    let mut start = 0;
+    for (at, c) in code(create_table) {
+        match c {
+            '(' => {
+                depth += 1;
+                if depth == 1 {
+                    start = at + 1;
+                }
+            }
+            ',' | ')' if depth == 1 => {
+                elements.push(without_leading_comments(&create_table[start..at]));
+                start = at + 1;
+                depth -= i32::from(c == ')');
+            }
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 && !elements.is_empty() {
+            break;
+        }
+    }
+    elements
+}
+
+fn without_leading_comments(text: &str) -> &str {
+    let mut text = text.trim();
+    while let Some(comment) = text.strip_prefix("--") {
+        text = comment.split_once('\n').map_or("", |(_, rest)| rest).trim();
+    }
+    text
 }
 
 /// The name without its schema, if that is `parlant`.
@@ -86,41 +146,47 @@ fn after<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     words.get(at + 1).copied()
 }
 
-/// The statements of a script, without their semicolons. A semicolon inside a string, a quoted identifier or a line
-/// comment ends nothing; other kinds of quotes and comments are not used in `sql/`.
+/// The statements of a script, without their semicolons.
 pub(super) fn split(script: &str) -> Vec<&str> {
     let mut statements = Vec::new();
     let mut start = 0;
-    let mut inside: Option<char> = None;
-    let mut previous = ' ';
-    for (at, c) in script.char_indices() {
-        match inside {
-            Some('-') => {
-                if c == '\n' {
-                    inside = None;
-                }
-            }
-            Some(quote) => {
-                if c == quote {
-                    inside = None;
-                }
-            }
-            None => match c {
-                '\'' | '"' => inside = Some(c),
-                '-' if previous == '-' => inside = Some('-'),
-                ';' => {
-                    statements.push(script[start..at].trim());
-                    start = at + 1;
-                }
-                _ => {}
-            },
+    for (at, c) in code(script) {
+        if c == ';' {
+            statements.push(script[start..at].trim());
+            start = at + 1;
         }
-        previous = c;
     }
     if has_code(&script[start..]) {
         statements.push(script[start..].trim());
     }
     statements
+}
+
+/// The characters that are not inside a string, a quoted identifier or a line comment, with their places; other kinds
+/// of quotes and comments are not used in `sql/`.
+fn code(sql: &str) -> impl Iterator<Item = (usize, char)> {
+    let mut inside: Option<char> = None;
+    let mut previous = ' ';
+    sql.char_indices().filter(move |(_, c)| {
+        let end = match inside {
+            Some('-') => '\n',
+            Some(quote) => quote,
+            None => {
+                let starts_comment = *c == '-' && previous == '-';
+                previous = *c;
+                if matches!(c, '\'' | '"') || starts_comment {
+                    inside = Some(*c);
+                    return false;
+                }
+                return true;
+            }
+        };
+        if *c == end {
+            inside = None;
+            previous = ' ';
+        }
+        false
+    })
 }
 
 fn has_code(text: &str) -> bool {
@@ -161,6 +227,21 @@ mod tests {
     }
 
     #[test]
+    fn the_constraints_of_a_table_can_be_added_to_it() {
+        let sql = "CREATE TABLE parlant.t (\n    id uuid,\n\n    -- Why; so.\n    CONSTRAINT t_pkey PRIMARY KEY (id, n),\n    \
+                   CONSTRAINT c CHECK (x IN ('a,', ')'))\n) WITH (fillfactor = 80)";
+        let constraints = Statement::parse(sql).unwrap().constraints();
+        let added: Vec<_> = constraints.iter().map(|s| (s.object.name.as_str(), s.sql.as_str())).collect();
+        assert_eq!(
+            added,
+            [
+                ("t.t_pkey", "ALTER TABLE parlant.t ADD CONSTRAINT t_pkey PRIMARY KEY (id, n)"),
+                ("t.c", "ALTER TABLE parlant.t ADD CONSTRAINT c CHECK (x IN ('a,', ')'))"),
+            ]
+        );
+    }
+
+    #[test]
     fn other_forms_and_other_schemas_are_unknown() {
         for sql in [
             "DROP TABLE parlant.t",
@@ -191,6 +272,7 @@ mod tests {
             for sql in split(&text) {
                 let _ = Statement::parse(sql);
             }
+            let _ = elements(&text);
         }
     }
 }

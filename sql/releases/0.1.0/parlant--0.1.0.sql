@@ -7,7 +7,7 @@ The ordering of items is not stable, it is driven by a dependency graph.
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:17
+-- src/lib.rs:22
 -- bootstrap
 \echo Use "CREATE EXTENSION parlant" to load this file. \quit
 
@@ -29,7 +29,7 @@ END $$;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:18
+-- src/lib.rs:23
 -- Trigger functions. They belong to the extension; the triggers that call them stand with their tables.
 
 CREATE FUNCTION parlant.fill_from_parent() RETURNS trigger
@@ -170,7 +170,7 @@ AS 'MODULE_PATHNAME', 'uuidv7_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:19
+-- src/lib.rs:24
 -- finalize
 COMMENT ON FUNCTION parlant.uuidv7() IS
     'A new UUID of version 7, ordered by time: the default key of every table.';

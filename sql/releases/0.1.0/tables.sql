@@ -33,7 +33,7 @@ COMMENT ON DOMAIN parlant.journey_state_type IS
     'What happens in a journey state: chat waits for the customer, tool calls a tool, decision only chooses, final ends.';
 
 CREATE TABLE parlant.parlant_agent (
-    id                       uuid PRIMARY KEY,
+    id                       uuid NOT NULL,
     workspace_id             text NOT NULL,
     created_by               text,
     name                     text NOT NULL,
@@ -66,6 +66,7 @@ CREATE TABLE parlant.parlant_agent (
     updated_at               timestamp NOT NULL DEFAULT timezone('utc', now()),
     deleted_at               timestamp,
 
+    CONSTRAINT parlant_agent_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_agent_workspace_key UNIQUE (workspace_id, id),
     CONSTRAINT workspace_id_has_1_to_255_characters CHECK (length(workspace_id) BETWEEN 1 AND 255),
     CONSTRAINT name_has_1_to_255_characters CHECK (length(name) <= 255 AND btrim(name) <> ''),
@@ -152,7 +153,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_agent
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_agent IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_guideline (
-    id              uuid PRIMARY KEY,
+    id              uuid NOT NULL,
     workspace_id    text NOT NULL,
     agent_id        uuid NOT NULL,
     condition       text NOT NULL,
@@ -165,6 +166,7 @@ CREATE TABLE parlant.parlant_guideline (
     created_at      timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at      timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_guideline_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_guideline_agent_key UNIQUE (workspace_id, agent_id, id),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)
         REFERENCES parlant.parlant_agent (workspace_id, id) ON DELETE CASCADE,
@@ -208,7 +210,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_guideline
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_guideline IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_canned_response (
-    id                   uuid PRIMARY KEY,
+    id                   uuid NOT NULL,
     workspace_id         text NOT NULL,
     agent_id             uuid NOT NULL,
     template             text NOT NULL,
@@ -223,6 +225,7 @@ CREATE TABLE parlant.parlant_canned_response (
     created_at           timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at           timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_canned_response_pkey PRIMARY KEY (id),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)
         REFERENCES parlant.parlant_agent (workspace_id, id) ON DELETE CASCADE,
     CONSTRAINT template_has_1_to_5000_characters CHECK (length(template) <= 5000 AND btrim(template) <> ''),
@@ -268,7 +271,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_canned_response
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_canned_response IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_term (
-    id           uuid PRIMARY KEY,
+    id           uuid NOT NULL,
     workspace_id text NOT NULL,
     agent_id     uuid NOT NULL,
     name         text NOT NULL,
@@ -280,6 +283,7 @@ CREATE TABLE parlant.parlant_term (
     created_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_term_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_term_name_key UNIQUE (workspace_id, agent_id, name),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)
         REFERENCES parlant.parlant_agent (workspace_id, id) ON DELETE CASCADE,
@@ -317,7 +321,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_term
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_term IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_tool (
-    id                    uuid PRIMARY KEY,
+    id                    uuid NOT NULL,
     workspace_id          text NOT NULL,
     name                  text NOT NULL,
     display_name          text NOT NULL,
@@ -344,6 +348,7 @@ CREATE TABLE parlant.parlant_tool (
     created_at            timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at            timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_tool_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_tool_workspace_key UNIQUE (workspace_id, id),
     CONSTRAINT parlant_tool_name_key UNIQUE (workspace_id, name),
     CONSTRAINT workspace_id_has_1_to_255_characters CHECK (length(workspace_id) BETWEEN 1 AND 255),
@@ -409,7 +414,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_tool
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_tool IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_tool_integration (
-    id                uuid PRIMARY KEY,
+    id                uuid NOT NULL,
     workspace_id      text NOT NULL,
     parlant_tool_id   uuid NOT NULL,
     integration_type  text NOT NULL,
@@ -425,6 +430,7 @@ CREATE TABLE parlant.parlant_tool_integration (
     created_at        timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at        timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_tool_integration_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_tool_integration_target_key
         UNIQUE (workspace_id, parlant_tool_id, integration_type, target_id),
     CONSTRAINT tool_is_in_the_workspace FOREIGN KEY (workspace_id, parlant_tool_id)
@@ -479,7 +485,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_tool_integration
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_tool_integration IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_agent_tool (
-    id            uuid PRIMARY KEY,
+    id            uuid NOT NULL,
     workspace_id  text NOT NULL,
     agent_id      uuid NOT NULL,
     tool_id       uuid NOT NULL,
@@ -491,6 +497,7 @@ CREATE TABLE parlant.parlant_agent_tool (
     created_at    timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at    timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_agent_tool_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_agent_tool_key UNIQUE (workspace_id, agent_id, tool_id),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)
         REFERENCES parlant.parlant_agent (workspace_id, id) ON DELETE CASCADE,
@@ -532,7 +539,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_agent_tool
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_agent_tool IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_journey (
-    id               uuid PRIMARY KEY,
+    id               uuid NOT NULL,
     workspace_id     text NOT NULL,
     agent_id         uuid NOT NULL,
     title            text NOT NULL,
@@ -547,6 +554,7 @@ CREATE TABLE parlant.parlant_journey (
     created_at       timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at       timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_journey_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_journey_workspace_key UNIQUE (workspace_id, id),
     CONSTRAINT parlant_journey_agent_key UNIQUE (workspace_id, agent_id, id),
     CONSTRAINT parlant_journey_title_key UNIQUE (workspace_id, agent_id, title),
@@ -598,7 +606,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_journey
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_journey IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_journey_state (
-    id           uuid PRIMARY KEY,
+    id           uuid NOT NULL,
     workspace_id text NOT NULL,
     journey_id   uuid NOT NULL,
     name         text NOT NULL,
@@ -614,6 +622,7 @@ CREATE TABLE parlant.parlant_journey_state (
     created_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_journey_state_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_journey_state_journey_key UNIQUE (workspace_id, journey_id, id),
     CONSTRAINT parlant_journey_state_finality_key UNIQUE (workspace_id, journey_id, id, is_final),
     CONSTRAINT parlant_journey_state_name_key UNIQUE (workspace_id, journey_id, name),
@@ -692,7 +701,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_journey_state
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_journey_state IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_journey_transition (
-    id                  uuid PRIMARY KEY,
+    id                  uuid NOT NULL,
     workspace_id        text NOT NULL,
     journey_id          uuid NOT NULL,
     from_state_id       uuid NOT NULL,
@@ -704,6 +713,7 @@ CREATE TABLE parlant.parlant_journey_transition (
     created_at          timestamp NOT NULL DEFAULT timezone('utc', now()),
     from_state_is_final boolean NOT NULL GENERATED ALWAYS AS (false) STORED,
 
+    CONSTRAINT parlant_journey_transition_pkey PRIMARY KEY (id),
     CONSTRAINT journey_is_in_the_workspace FOREIGN KEY (workspace_id, journey_id)
         REFERENCES parlant.parlant_journey (workspace_id, id) ON DELETE CASCADE,
     CONSTRAINT from_state_is_in_the_journey_and_not_final
@@ -756,7 +766,7 @@ CREATE TRIGGER fill_workspace_id BEFORE INSERT ON parlant.parlant_journey_transi
 COMMENT ON TRIGGER fill_workspace_id ON parlant.parlant_journey_transition IS 'Fills workspace_id from the journey.';
 
 CREATE TABLE parlant.parlant_journey_guideline (
-    id                         uuid PRIMARY KEY,
+    id                         uuid NOT NULL,
     workspace_id               text NOT NULL,
     agent_id                   uuid NOT NULL,
     journey_id                 uuid NOT NULL,
@@ -769,6 +779,7 @@ CREATE TABLE parlant.parlant_journey_guideline (
     created_at                 timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at                 timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_journey_guideline_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_journey_guideline_key UNIQUE (workspace_id, journey_id, guideline_id),
     CONSTRAINT journey_belongs_to_the_agent FOREIGN KEY (workspace_id, agent_id, journey_id)
         REFERENCES parlant.parlant_journey (workspace_id, agent_id, id) ON DELETE CASCADE,
@@ -820,7 +831,7 @@ COMMENT ON TRIGGER set_updated_at ON parlant.parlant_journey_guideline IS 'Keeps
 -- Every event of a session updates its row: no index may hold a column that each event changes, and pages
 -- keep room, so that those updates stay heap-only (HOT).
 CREATE TABLE parlant.parlant_session (
-    id                    uuid PRIMARY KEY,
+    id                    uuid NOT NULL,
     workspace_id          text NOT NULL,
     agent_id              uuid NOT NULL,
     user_id               text,
@@ -851,6 +862,7 @@ CREATE TABLE parlant.parlant_session (
     created_at            timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at            timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_session_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_session_workspace_key UNIQUE (workspace_id, id),
     CONSTRAINT parlant_session_agent_key UNIQUE (workspace_id, agent_id, id),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)
@@ -967,7 +979,7 @@ COMMENT ON TRIGGER set_updated_at ON parlant.parlant_session IS 'Keeps updated_a
 
 -- The hottest table: every index here is paid for by every event.
 CREATE TABLE parlant.parlant_event (
-    id           uuid PRIMARY KEY,
+    id           uuid NOT NULL,
     workspace_id text NOT NULL,
     session_id   uuid NOT NULL,
     "offset"     integer NOT NULL,
@@ -979,6 +991,7 @@ CREATE TABLE parlant.parlant_event (
     state_id     uuid,
     created_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_event_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_event_offset_key UNIQUE (workspace_id, session_id, "offset"),
     CONSTRAINT session_is_in_the_workspace FOREIGN KEY (workspace_id, session_id)
         REFERENCES parlant.parlant_session (workspace_id, id) ON DELETE CASCADE,
@@ -1026,7 +1039,7 @@ CREATE TRIGGER fill_workspace_id BEFORE INSERT ON parlant.parlant_event
 COMMENT ON TRIGGER fill_workspace_id ON parlant.parlant_event IS 'Fills workspace_id from the session.';
 
 CREATE TABLE parlant.parlant_variable (
-    id           uuid PRIMARY KEY,
+    id           uuid NOT NULL,
     workspace_id text NOT NULL,
     agent_id     uuid,
     session_id   uuid,
@@ -1040,6 +1053,7 @@ CREATE TABLE parlant.parlant_variable (
     created_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_variable_pkey PRIMARY KEY (id),
     -- Which of the three owner columns are set tells the scope (see owner_fits_the_scope), so it need not be in the key.
     CONSTRAINT parlant_variable_key UNIQUE NULLS NOT DISTINCT (workspace_id, agent_id, session_id, customer_id, key),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)
@@ -1107,7 +1121,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_variable
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_variable IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_agent_knowledge_base (
-    id                uuid PRIMARY KEY,
+    id                uuid NOT NULL,
     workspace_id      text NOT NULL,
     agent_id          uuid NOT NULL,
     knowledge_base_id text NOT NULL,
@@ -1120,6 +1134,7 @@ CREATE TABLE parlant.parlant_agent_knowledge_base (
     created_at        timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at        timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_agent_knowledge_base_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_agent_knowledge_base_key UNIQUE (workspace_id, agent_id, knowledge_base_id),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)
         REFERENCES parlant.parlant_agent (workspace_id, id) ON DELETE CASCADE,
@@ -1165,7 +1180,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_agent_knowledge_b
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_agent_knowledge_base IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_agent_workflow (
-    id                 uuid PRIMARY KEY,
+    id                 uuid NOT NULL,
     workspace_id       text NOT NULL,
     agent_id           uuid NOT NULL,
     workflow_id        text NOT NULL,
@@ -1180,6 +1195,7 @@ CREATE TABLE parlant.parlant_agent_workflow (
     created_at         timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at         timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_agent_workflow_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_agent_workflow_key UNIQUE (workspace_id, agent_id, workflow_id),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)
         REFERENCES parlant.parlant_agent (workspace_id, id) ON DELETE CASCADE,
@@ -1228,7 +1244,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_agent_workflow
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_agent_workflow IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_agent_api_key (
-    id           uuid PRIMARY KEY,
+    id           uuid NOT NULL,
     workspace_id text NOT NULL,
     agent_id     uuid NOT NULL,
     api_key_id   text NOT NULL,
@@ -1240,6 +1256,7 @@ CREATE TABLE parlant.parlant_agent_api_key (
     created_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at   timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_agent_api_key_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_agent_api_key_key UNIQUE (workspace_id, agent_id, api_key_id),
     CONSTRAINT agent_is_in_the_workspace FOREIGN KEY (workspace_id, agent_id)
         REFERENCES parlant.parlant_agent (workspace_id, id) ON DELETE CASCADE,
@@ -1281,7 +1298,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_agent_api_key
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_agent_api_key IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_session_workflow (
-    id             uuid PRIMARY KEY,
+    id             uuid NOT NULL,
     workspace_id   text NOT NULL,
     session_id     uuid NOT NULL,
     workflow_id    text NOT NULL,
@@ -1296,6 +1313,7 @@ CREATE TABLE parlant.parlant_session_workflow (
     created_at     timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at     timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_session_workflow_pkey PRIMARY KEY (id),
     CONSTRAINT session_is_in_the_workspace FOREIGN KEY (workspace_id, session_id)
         REFERENCES parlant.parlant_session (workspace_id, id) ON DELETE CASCADE,
     CONSTRAINT workflow_id_has_1_to_255_characters CHECK (length(workflow_id) BETWEEN 1 AND 255),
@@ -1354,7 +1372,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_session_workflow
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_session_workflow IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_workflow_template (
-    id            uuid PRIMARY KEY,
+    id            uuid NOT NULL,
     workspace_id  text NOT NULL,
     name          text NOT NULL,
     description   text,
@@ -1367,6 +1385,7 @@ CREATE TABLE parlant.parlant_workflow_template (
     updated_at    timestamp NOT NULL DEFAULT timezone('utc', now()),
     created_by    text,
 
+    CONSTRAINT parlant_workflow_template_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_workflow_template_workspace_key UNIQUE (workspace_id, id),
     CONSTRAINT parlant_workflow_template_name_key UNIQUE (workspace_id, workflow_id, name),
     CONSTRAINT workspace_id_has_1_to_255_characters CHECK (length(workspace_id) BETWEEN 1 AND 255),
@@ -1409,7 +1428,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_workflow_template
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_workflow_template IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_template_parameter (
-    id            uuid PRIMARY KEY,
+    id            uuid NOT NULL,
     workspace_id  text NOT NULL,
     template_id   uuid NOT NULL,
     name          text NOT NULL,
@@ -1422,6 +1441,7 @@ CREATE TABLE parlant.parlant_template_parameter (
     created_at    timestamp NOT NULL DEFAULT timezone('utc', now()),
     updated_at    timestamp NOT NULL DEFAULT timezone('utc', now()),
 
+    CONSTRAINT parlant_template_parameter_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_template_parameter_name_key UNIQUE (workspace_id, template_id, name),
     CONSTRAINT template_is_in_the_workspace FOREIGN KEY (workspace_id, template_id)
         REFERENCES parlant.parlant_workflow_template (workspace_id, id) ON DELETE CASCADE,
@@ -1463,7 +1483,7 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_template_paramete
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_template_parameter IS 'Keeps updated_at.';
 
 CREATE TABLE parlant.parlant_conversion_history (
-    id               uuid PRIMARY KEY,
+    id               uuid NOT NULL,
     conversion_id    text NOT NULL,
     workflow_id      text NOT NULL,
     template_id      uuid,
@@ -1484,6 +1504,7 @@ CREATE TABLE parlant.parlant_conversion_history (
     started_at       timestamp,
     completed_at     timestamp,
 
+    CONSTRAINT parlant_conversion_history_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_conversion_history_key UNIQUE (workspace_id, conversion_id),
     CONSTRAINT template_is_in_the_workspace FOREIGN KEY (workspace_id, template_id)
         REFERENCES parlant.parlant_workflow_template (workspace_id, id) ON DELETE SET NULL (template_id),
