@@ -3,7 +3,7 @@
 use std::io::{Write, stderr};
 
 use parlant_tests::{
-    Cluster, Tree, assert_same, assert_works, fingerprint, load_fixture, load_users_own, row_hashes, run,
+    Cluster, Connection, Tree, assert_same, assert_works, fingerprint, load_fixture, load_users_own, row_hashes, run,
 };
 
 /// Without what may differ because PostgreSQL itself does: since 17 there is a privilege MAINTAIN, since 18 a NOT NULL
@@ -17,21 +17,34 @@ fn comparable(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
+/// Around the test runner, which hides what a test prints that does not fail.
+fn skip(what: &str) {
+    writeln!(stderr(), "SKIPPED: no upgrade from PostgreSQL {what}").unwrap();
+}
+
+/// There is a build of 17.12 that does. No database of it with a table can be upgraded.
+fn marks_columns_of_its_own_accord(connection: &mut Connection) -> bool {
+    connection.run("CREATE TEMP TABLE plain (n int)");
+    connection
+        .value("SELECT attoptions IS NOT NULL FROM pg_attribute WHERE attrelid = 'plain'::regclass AND attnum = 1")
+}
+
 #[test]
 fn pg_upgrade_keeps_everything() {
     let new_tree = Tree::under_test();
-    let Some(old_tree) = Tree::of_version(new_tree.version - 1) else {
-        let (old, new) = (new_tree.version - 1, new_tree.version);
-        // Around the test runner, which hides what a test prints that does not fail.
-        writeln!(
-            stderr(),
-            "SKIPPED: no upgrade from PostgreSQL {old} to {new}, because PARLANT_PG_CONFIG_{old} is not set"
-        )
-        .unwrap();
+    let (old_version, new_version) = (new_tree.version - 1, new_tree.version);
+    let Some(old_tree) = Tree::of_version(old_version) else {
+        skip(&format!("{old_version} to {new_version}, because PARLANT_PG_CONFIG_{old_version} is not set"));
         return;
     };
     let old_programs = old_tree.programs.clone();
     let old = Cluster::start(old_tree);
+    if marks_columns_of_its_own_accord(&mut old.connect("postgres", "postgres")) {
+        skip(&format!(
+            "{old_version} to {new_version}: this build of {old_version} marks every new column of any table with an option that {new_version} does not know"
+        ));
+        return;
+    }
     let database = old.database();
     let mut connection = database.connect();
     load_fixture(&mut connection);
