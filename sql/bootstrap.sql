@@ -15,3 +15,7 @@ BEGIN
             HINT = 'Drop or rename the schema, or change its owner with ALTER SCHEMA parlant OWNER TO ' || current_user || '.';
     END IF;
 END $$;
+
+-- Functions are made before the tables that they read, and a restore brings the tables later still. The setting ends
+-- with this script.
+SET LOCAL check_function_bodies = off;

@@ -10,18 +10,36 @@
 
 use pgrx::prelude::*;
 
+#[allow(dead_code)]
+mod context;
 mod error;
 mod identifier;
 mod install;
 mod json;
 mod json_schema;
+#[allow(dead_code)]
+mod owner;
 mod parent;
+mod statement;
 
 ::pgrx::pg_module_magic!(name, version);
 
 extension_sql_file!("../sql/bootstrap.sql", name = "bootstrap", bootstrap);
 extension_sql_file!("../sql/triggers.sql", name = "triggers");
+extension_sql_file!(
+    "../sql/functions/context.sql",
+    name = "context",
+    requires = [current_workspace_id, current_user_id, current_customer_id, current_permission]
+);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
+
+/// Runs when a connection loads the library.
+#[pg_guard]
+extern "C-unwind" fn _PG_init() {
+    context::define_settings();
+    // SAFETY: the prefix is a string that ends with NUL, which the function copies.
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"parlant".as_ptr()) }
+}
 
 /// What `cargo pgrx test` asks for.
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! What a row takes from its parent: the trigger function `parlant.fill_from_parent`.
 
 use crate::error::{error, internal};
+use crate::statement::kept;
 use pgrx::PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::spi::{OwnedPreparedStatement, quote_identifier};
+use pgrx::spi::quote_identifier;
 use pgrx::{AllocatedByRust, PgOid};
-use std::cell::RefCell;
-use std::collections::HashMap;
 
 /// `BEFORE INSERT` row trigger with the arguments: the column that refers to the parent, the parent's table, and
 /// the columns to take from the parent where the new row leaves them out.
@@ -58,17 +57,7 @@ fn read_parent(table: &str, columns: &[String], id: pgrx::Uuid) -> Result<Option
     let quoted: Vec<_> = columns.iter().map(quote_identifier).collect();
     let query = format!("SELECT {} FROM parlant.{} WHERE id = $1", quoted.join(", "), quote_identifier(table));
     Spi::connect_mut(|client| {
-        let kept = PLANS.with_borrow(|plans| plans.get(&query).copied());
-        let plan = match kept {
-            Some(plan) => plan,
-            None => {
-                let prepared = client.prepare_mut(query.as_str(), &[PgOid::from(pg_sys::UUIDOID)]).map_err(internal)?;
-                // One small leak for each kind of parent and connection, on purpose: the plan is used until the end.
-                let plan: &'static OwnedPreparedStatement = Box::leak(Box::new(prepared.keep()));
-                PLANS.with_borrow_mut(|plans| plans.insert(query, plan));
-                plan
-            }
-        };
+        let plan = kept(client, &query, &[pg_sys::BuiltinOid::UUIDOID])?;
         // `update`, not `select`: it sees rows that the same statement has made, such as a parent in a WITH clause.
         let rows = client.update(plan, Some(1), &[id.into()]).map_err(internal)?;
         if rows.is_empty() {
@@ -87,8 +76,4 @@ fn read_parent(table: &str, columns: &[String], id: pgrx::Uuid) -> Result<Option
         }
         Ok(Some(values))
     })
-}
-
-thread_local! {
-    static PLANS: RefCell<HashMap<String, &'static OwnedPreparedStatement>> = RefCell::new(HashMap::new());
 }

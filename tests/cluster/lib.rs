@@ -11,6 +11,7 @@ mod rows;
 mod running;
 mod server;
 mod tree;
+mod two_workspaces;
 
 pub use behaviour::assert_works;
 pub use catalog::{assert_same, fingerprint};
@@ -22,6 +23,7 @@ pub use rows::{TableRows, row_hashes};
 pub use running::Running;
 pub use server::{Cluster, run};
 pub use tree::Tree;
+pub use two_workspaces::{load_two_workspaces, with_ids};
 
 use std::time::{Duration, Instant};
 

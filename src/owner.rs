@@ -1,0 +1,50 @@
+//! Upkeep of tables by their owner, as PostgreSQL's own foreign keys do it.
+
+use pgrx::PgRelation;
+use pgrx::prelude::*;
+
+/// Runs `work` as the owner of `table`, past its row-level security, forced or not.
+///
+/// For upkeep that a client's statement causes and the client may not do: keeping a session's counters, say. What
+/// `work` touches must be decided by us and not by the client, and must not tell the client more than it may know.
+pub(crate) fn as_owner_of<T>(table: &PgRelation, work: impl FnOnce() -> T) -> T {
+    // SAFETY: an open relation has a row of pg_class.
+    let owner = unsafe { (*table.rd_rel).relowner };
+    let _restored = Identity::assume(owner);
+    work()
+}
+
+/// The identity to come back to, also when PostgreSQL raises an error, which unwinds as a panic.
+struct Identity {
+    user: pg_sys::Oid,
+    security_context: i32,
+}
+
+impl Identity {
+    fn assume(owner: pg_sys::Oid) -> Self {
+        let mut before = Identity { user: pg_sys::Oid::INVALID, security_context: 0 };
+        // SAFETY: the first call writes to two locals; the second sets the backend's identity, which `drop` puts back.
+        // The flags are those with which ri_triggers.c runs its queries.
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&raw mut before.user, &raw mut before.security_context);
+            let flags = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_NOFORCE_RLS;
+            pg_sys::SetUserIdAndSecContext(owner, before.security_context | flags.cast_signed());
+        }
+        before
+    }
+}
+
+impl Drop for Identity {
+    fn drop(&mut self) {
+        // SAFETY: these are the values that GetUserIdAndSecContext gave.
+        unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.security_context) }
+    }
+}
+
+/// Whether row-level security restricts what the current role sees of `table`.
+pub(crate) fn is_restricted(table: &PgRelation) -> bool {
+    // SAFETY: the relation is open; an invalid role means the current one; `true` asks for no error where
+    // `row_security = off` forbids reading past the policies.
+    let state = unsafe { pg_sys::check_enable_rls(table.oid(), pg_sys::Oid::INVALID, true) };
+    state == pg_sys::CheckEnableRlsResult::RLS_ENABLED.cast_signed()
+}
