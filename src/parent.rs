@@ -3,7 +3,7 @@
 use crate::error::{error, internal};
 use crate::statement::kept;
 use pgrx::PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION;
-use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
 use pgrx::prelude::*;
 use pgrx::spi::quote_identifier;
 use pgrx::{AllocatedByRust, PgOid};
@@ -15,6 +15,11 @@ use pgrx::{AllocatedByRust, PgOid};
 /// with 23503.
 #[pg_trigger(sql = false)]
 fn fill_from_parent<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<PgHeapTuple<'a, AllocatedByRust>>, ErrorReport> {
+    // Raised here, because pgrx makes a panic without SQLSTATE of what a trigger returns.
+    Ok(filled(trigger).unwrap_or_report())
+}
+
+fn filled<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<PgHeapTuple<'a, AllocatedByRust>>, ErrorReport> {
     let mut row = trigger.new().ok_or_else(|| internal("fill_from_parent needs a row"))?.into_owned();
     let arguments = trigger.extra_args().map_err(internal)?;
     let [reference, parent_table, columns @ ..] = arguments.as_slice() else {
