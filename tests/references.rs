@@ -1,156 +1,13 @@
 //! A row refers only to rows of its own workspace, and of its own parent where it has one: the foreign keys refuse
 //! anything else by themselves, whoever asks. The tests ask as superuser, and without our triggers.
 
-use parlant_tests::{Cluster, Connection, load_two_workspaces, with_ids};
+use parlant_tests::OnDelete::Cascade;
+use parlant_tests::{Cluster, Connection, NEW, REFERENCES, ROWS, Reference, Values, load_two_workspaces, with_ids};
 
 fn world() -> Connection {
     let mut connection = Cluster::shared().database().connect();
     load_two_workspaces(&mut connection);
     connection
-}
-
-/// For each table that refers to another a row that could be added to workspace acme, but for `workspace_id`.
-const ROWS: &[(&str, &str)] = &[
-    ("parlant_agent_api_key", "agent_id = :agent1, api_key_id = 'other', purpose = 'llm'"),
-    ("parlant_agent_knowledge_base", "agent_id = :agent1, knowledge_base_id = 'other'"),
-    ("parlant_agent_tool", "agent_id = :agent2, tool_id = :tool1"),
-    ("parlant_agent_workflow", "agent_id = :agent1, workflow_id = 'other', integration_type = 'both'"),
-    ("parlant_canned_response", "agent_id = :agent1, template = 't'"),
-    (
-        "parlant_conversion_history",
-        "conversion_id = 'other', workflow_id = 'w', status = 'queued', agent_id = :agent1, template_id = :template1",
-    ),
-    ("parlant_event", r#"session_id = :session2, "offset" = 0, event_type = 'customer_message', content = '{}'"#),
-    ("parlant_guideline", "agent_id = :agent1, condition = 'c', action = 'a'"),
-    ("parlant_journey", "agent_id = :agent1, title = 'other', conditions = '[]'"),
-    ("parlant_journey_guideline", "agent_id = :agent2, journey_id = :journey2, guideline_id = :guideline2"),
-    ("parlant_journey_state", "journey_id = :journey1, name = 'other', state_type = 'final', is_final = true"),
-    ("parlant_journey_transition", "journey_id = :journey1, from_state_id = :ask1, to_state_id = :ask1"),
-    ("parlant_session", "agent_id = :agent1, current_journey_id = :journey1, current_state_id = :ask1"),
-    ("parlant_session_workflow", "session_id = :session1, workflow_id = 'w', trigger_reason = 'r'"),
-    ("parlant_template_parameter", "template_id = :template1, name = 'other', type = 'json', description = 'd'"),
-    ("parlant_term", "agent_id = :agent1, name = 'other', description = 'd'"),
-    ("parlant_tool_integration", "parlant_tool_id = :tool1, integration_type = 'mcp_server', target_id = 't'"),
-    (
-        "parlant_variable",
-        "agent_id = :agent1, session_id = :session1, key = 'other', value = '1', value_type = 'number'",
-    ),
-];
-
-struct Reference {
-    table: &'static str,
-    constraint: &'static str,
-    column: &'static str,
-    on_delete: OnDelete,
-    /// Changes to the row of `ROWS` that make it refer to a row it must not refer to: of another workspace, then, where
-    /// the rows have more in common than that, of another parent.
-    strangers: &'static [&'static str],
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum OnDelete {
-    Cascade,
-    SetNull,
-}
-
-use OnDelete::{Cascade, SetNull};
-
-const fn reference(
-    table: &'static str,
-    constraint: &'static str,
-    column: &'static str,
-    on_delete: OnDelete,
-    strangers: &'static [&'static str],
-) -> Reference {
-    Reference { table, constraint, column, on_delete, strangers }
-}
-
-const RIVAL_AGENT: &[&str] = &["agent_id = :rival_agent"];
-const RIVAL_SESSION: &[&str] = &["session_id = :rival_session"];
-
-#[rustfmt::skip]
-const REFERENCES: &[Reference] = &[
-    reference("parlant_agent_api_key", "agent_is_in_the_workspace", "agent_id", Cascade, RIVAL_AGENT),
-    reference("parlant_agent_knowledge_base", "agent_is_in_the_workspace", "agent_id", Cascade, RIVAL_AGENT),
-    reference("parlant_agent_tool", "agent_is_in_the_workspace", "agent_id", Cascade, RIVAL_AGENT),
-    reference("parlant_agent_tool", "tool_is_in_the_workspace", "tool_id", Cascade, &["tool_id = :rival_tool"]),
-    reference("parlant_agent_workflow", "agent_is_in_the_workspace", "agent_id", Cascade, RIVAL_AGENT),
-    reference("parlant_canned_response", "agent_is_in_the_workspace", "agent_id", Cascade, RIVAL_AGENT),
-    reference("parlant_conversion_history", "agent_is_in_the_workspace", "agent_id", SetNull, RIVAL_AGENT),
-    reference("parlant_conversion_history", "template_is_in_the_workspace", "template_id", SetNull,
-        &["template_id = :rival_template"]),
-    reference("parlant_event", "session_is_in_the_workspace", "session_id", Cascade, RIVAL_SESSION),
-    reference("parlant_guideline", "agent_is_in_the_workspace", "agent_id", Cascade, RIVAL_AGENT),
-    reference("parlant_journey", "agent_is_in_the_workspace", "agent_id", Cascade, RIVAL_AGENT),
-    reference("parlant_journey_guideline", "journey_belongs_to_the_agent", "journey_id", Cascade,
-        &["journey_id = :rival_journey", "journey_id = :journey1"]),
-    reference("parlant_journey_guideline", "guideline_belongs_to_the_agent", "guideline_id", Cascade,
-        &["guideline_id = :rival_guideline", "guideline_id = :guideline1"]),
-    reference("parlant_journey_state", "journey_is_in_the_workspace", "journey_id", Cascade,
-        &["journey_id = :rival_journey"]),
-    reference("parlant_journey_transition", "journey_is_in_the_workspace", "journey_id", Cascade,
-        &["journey_id = :rival_journey"]),
-    reference("parlant_journey_transition", "from_state_is_in_the_journey_and_not_final", "from_state_id", Cascade,
-        &["from_state_id = :rival_ask", "from_state_id = :ask2", "from_state_id = :done1"]),
-    reference("parlant_journey_transition", "to_state_is_in_the_journey", "to_state_id", Cascade,
-        &["to_state_id = :rival_ask", "to_state_id = :ask2"]),
-    reference("parlant_session", "agent_is_in_the_workspace", "agent_id", Cascade,
-        &["agent_id = :rival_agent, current_journey_id = NULL, current_state_id = NULL"]),
-    reference("parlant_session", "journey_belongs_to_the_agent", "current_journey_id", SetNull,
-        &["current_journey_id = :rival_journey, current_state_id = NULL",
-          "current_journey_id = :journey2, current_state_id = NULL"]),
-    reference("parlant_session", "state_belongs_to_the_journey", "current_state_id", SetNull,
-        &["current_state_id = :rival_ask", "current_state_id = :ask2"]),
-    reference("parlant_session_workflow", "session_is_in_the_workspace", "session_id", Cascade, RIVAL_SESSION),
-    reference("parlant_template_parameter", "template_is_in_the_workspace", "template_id", Cascade,
-        &["template_id = :rival_template"]),
-    reference("parlant_term", "agent_is_in_the_workspace", "agent_id", Cascade, RIVAL_AGENT),
-    reference("parlant_tool_integration", "tool_is_in_the_workspace", "parlant_tool_id", Cascade,
-        &["parlant_tool_id = :rival_tool"]),
-    reference("parlant_variable", "agent_is_in_the_workspace", "agent_id", Cascade,
-        &["agent_id = :rival_agent, session_id = NULL, scope = 'agent'"]),
-    reference("parlant_variable", "session_belongs_to_the_agent", "session_id", Cascade,
-        &["session_id = :rival_session", "session_id = :session2"]),
-];
-
-/// The id of the row that a test adds.
-const NEW: &str = "'eeeeeeee-0000-4000-8000-000000000000'";
-
-/// Columns with their values.
-#[derive(Clone)]
-struct Values(Vec<(&'static str, &'static str)>);
-
-impl Values {
-    fn of(table: &str) -> Values {
-        let row = ROWS.iter().find(|(name, _)| *name == table).unwrap_or_else(|| panic!("ROWS has none for {table}"));
-        let mut values = Values::parse(row.1);
-        values.set("id", NEW);
-        values
-    }
-
-    fn parse(assignments: &'static str) -> Values {
-        Values(assignments.split(", ").map(|assignment| assignment.split_once(" = ").unwrap()).collect())
-    }
-
-    fn get(&self, column: &str) -> &'static str {
-        self.0.iter().find(|(name, _)| *name == column).unwrap().1
-    }
-
-    fn set(&mut self, column: &'static str, value: &'static str) {
-        self.0.retain(|(name, _)| *name != column);
-        self.0.push((column, value));
-    }
-
-    fn without(mut self, column: &str) -> Values {
-        self.0.retain(|(name, _)| *name != column);
-        self
-    }
-
-    fn insert(&self, table: &str) -> String {
-        let columns: Vec<_> = self.0.iter().map(|(column, _)| *column).collect();
-        let values: Vec<_> = self.0.iter().map(|(_, value)| *value).collect();
-        with_ids(&format!("INSERT INTO parlant.{table} ({}) VALUES ({})", columns.join(", "), values.join(", ")))
-    }
 }
 
 #[test]
@@ -243,17 +100,14 @@ fn every_uuid_that_names_a_row_of_ours_is_in_a_foreign_key() {
 fn no_row_refers_to_a_row_of_another_workspace_or_parent() {
     let mut connection = world();
     for Reference { table, constraint, strangers, .. } in REFERENCES {
-        let mut row = Values::of(table);
-        row.set("workspace_id", "'acme'");
+        let row = Values::of(table).with("workspace_id = 'acme'");
         connection.run(&format!("BEGIN; ALTER TABLE parlant.{table} DISABLE TRIGGER USER; SAVEPOINT start"));
         let mut refused = |sql: &str| {
             connection.assert_refused(sql, "23503").constraint(constraint).table(table);
             connection.run("ROLLBACK TO start");
         };
         for stranger in *strangers {
-            let mut changed = row.clone();
-            Values::parse(stranger).0.iter().for_each(|(column, value)| changed.set(column, value));
-            refused(&changed.insert(table));
+            refused(&row.with(stranger).insert(table));
             let update = format!("UPDATE parlant.{table} SET {} WHERE id = {NEW}", with_ids(stranger));
             refused(&format!("{}; {update}", row.insert(table)));
         }
@@ -265,8 +119,7 @@ fn no_row_refers_to_a_row_of_another_workspace_or_parent() {
 fn no_row_leaves_the_workspace_of_what_it_refers_to() {
     let mut connection = world();
     for (table, _) in ROWS {
-        let mut row = Values::of(table);
-        row.set("workspace_id", "'acme'");
+        let row = Values::of(table).with("workspace_id = 'acme'");
         connection.run(&format!("BEGIN; ALTER TABLE parlant.{table} DISABLE TRIGGER USER; {}", row.insert(table)));
         for workspace in ["rival", "nowhere"] {
             connection.run("SAVEPOINT start");
@@ -398,9 +251,8 @@ fn a_row_without_parent_needs_a_workspace() {
 fn a_row_whose_parent_does_not_exist_is_refused() {
     let mut connection = world();
     for (table, _) in ROWS {
-        let mut row = Values::of(table);
         let parent = REFERENCES.iter().find(|reference| reference.table == *table).unwrap().column;
-        row.set(parent, "'ffffffff-0000-4000-8000-000000000000'");
+        let row = Values::of(table).with(&format!("{parent} = 'ffffffff-0000-4000-8000-000000000000'"));
         connection
             .assert_refused(&row.insert(table), "23503")
             .message("ffffffff-0000-4000-8000-000000000000 does not exist")
