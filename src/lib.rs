@@ -13,6 +13,8 @@ use pgrx::prelude::*;
 #[allow(dead_code)]
 mod context;
 mod error;
+#[allow(dead_code)]
+mod host;
 mod identifier;
 mod install;
 mod json;
@@ -31,6 +33,7 @@ extension_sql_file!(
     name = "context",
     requires = [current_workspace_id, current_user_id, current_customer_id, current_permission]
 );
+extension_sql_file!("../sql/functions/host.sql", name = "host", requires = [link_host, unlink_host, host_status]);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
 /// Runs when a connection loads the library.

@@ -21,7 +21,7 @@ fn original() -> &'static Original {
         load_fixture(&mut connection);
         load_users_own(&mut connection, &database.create_role("app"));
         let (rows, catalog) = (row_hashes(&mut connection), fingerprint(&mut connection));
-        assert_eq!(rows.len(), 21, "tables");
+        assert!(rows.len() > 20, "only {} tables", rows.len());
         Original { database, rows, catalog }
     })
 }

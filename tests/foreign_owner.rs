@@ -113,7 +113,7 @@ fn an_empty_schema_of_the_installing_role_is_used() {
     let mut connection: Connection = Cluster::shared().empty_database().connect();
     connection.run("CREATE SCHEMA parlant; COMMENT ON SCHEMA parlant IS 'Our own words'");
     connection.run("CREATE EXTENSION parlant");
-    assert_eq!(connection.value::<i64>("SELECT count(*) FROM pg_tables WHERE schemaname = 'parlant'"), 21);
+    assert!(connection.value::<i64>("SELECT count(*) FROM pg_tables WHERE schemaname = 'parlant'") > 20);
     assert_eq!(
         connection.value::<String>("SELECT obj_description('parlant'::regnamespace, 'pg_namespace')"),
         "Our own words"

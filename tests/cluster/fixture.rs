@@ -8,7 +8,9 @@ pub fn load_fixture(connection: &mut Connection) {
     connection.run("BEGIN; SET LOCAL search_path = \"$user\", public, parlant");
     connection.run(include_str!("../fixture/rows.sql"));
     connection.run("COMMIT");
-    let empty: Vec<_> = row_hashes(connection).into_iter().filter(|rows| rows.count == 0).collect();
+    // A link needs a host: tests/host.rs has one.
+    let filled = row_hashes(connection).into_iter().filter(|rows| rows.table != "parlant_host_link");
+    let empty: Vec<_> = filled.filter(|rows| rows.count == 0).collect();
     assert!(empty.is_empty(), "the fixture has no rows for {empty:?}");
 }
 

@@ -1,0 +1,12 @@
+//! The host application's tables: who may do what in a workspace, and foreign keys to them.
+//!
+//! The host changes its tables as it likes. Nothing of ours that PostgreSQL would keep it from changing refers to
+//! them, but for foreign keys to their `id`; whatever else is read of them is looked up in the catalog at each call.
+
+mod link;
+mod lookup;
+mod reference;
+mod tables;
+
+#[allow(unused_imports)]
+pub(crate) use lookup::{HostAnswer, permission, workspace_is_open};
