@@ -211,7 +211,8 @@ fn the_workspace_comes_from_the_parent_where_a_client_leaves_it_out() {
 }
 
 /// Tables whose rows have no parent: a client says which workspace.
-const WITHOUT_PARENT: &[&str] = &["parlant_agent", "parlant_tool", "parlant_workflow_template"];
+const WITHOUT_PARENT: &[&str] =
+    &["parlant_agent", "parlant_tool", "parlant_workflow_template", "parlant_workspace_member", "parlant_audit_log"];
 
 #[test]
 fn every_table_with_a_parent_fills_the_workspace() {
