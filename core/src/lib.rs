@@ -2,5 +2,7 @@
 //! without a server; the extension reads rows, calls in here, and writes rows.
 #![forbid(unsafe_code)]
 
+pub mod condition;
+pub mod journey;
 pub mod json_schema;
 pub mod schema;

@@ -1,0 +1,81 @@
+//! JSON variables as CEL values.
+
+use super::ConditionError;
+use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString};
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+
+/// Longest variables, in bytes of their JSON text.
+pub const MAX_VARIABLES_BYTES: usize = 4 * 1024 * 1024;
+
+/// What expressions can ask for, by name.
+pub struct Variables {
+    values: HashMap<String, Box<dyn Val>>,
+    json: Map<String, Value>,
+}
+
+impl Variables {
+    /// Reads a JSON object.
+    pub fn read(text: &str) -> Result<Variables, ConditionError> {
+        if text.len() > MAX_VARIABLES_BYTES {
+            let message =
+                format!("the variables have {} bytes, more than the {MAX_VARIABLES_BYTES} allowed", text.len());
+            return Err(ConditionError::over_limit(message));
+        }
+        let json = match serde_json::from_str(text) {
+            Ok(Value::Object(json)) => json,
+            Ok(_) => return Err(ConditionError::new("the variables are no JSON object")),
+            Err(error) => return Err(ConditionError::new(format!("the variables cannot be read: {error}"))),
+        };
+        Ok(Variables::new(json))
+    }
+
+    #[must_use]
+    pub fn new(json: Map<String, Value>) -> Self {
+        let values = json.iter().map(|(name, value)| (name.clone(), val(value))).collect();
+        Variables { values, json }
+    }
+
+    /// Whether there is a value at a path of member names.
+    pub(super) fn has(&self, path: &[String]) -> bool {
+        let Some((root, members)) = path.split_first() else { return true };
+        let Some(mut value) = self.json.get(root) else { return false };
+        for member in members {
+            match value {
+                Value::Object(object) => match object.get(member) {
+                    Some(next) => value = next,
+                    None => return false,
+                },
+                // The expression asks for a member of what has none: that is an error of another kind.
+                _ => return true,
+            }
+        }
+        true
+    }
+}
+
+impl VariableResolver for Variables {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        self.values.get(name).map(|value| CowVal::Borrowed(value.as_ref()))
+    }
+}
+
+/// Whole numbers of 64 bits are `int`, all others `double`. Recursion is safe: parsing has bounded the depth.
+fn val(value: &Value) -> Box<dyn Val> {
+    match value {
+        Value::Null => Box::new(CelNull),
+        Value::Bool(boolean) => Box::new(CelBool::from(*boolean)),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => Box::new(CelInt::from(integer)),
+            None => Box::new(CelDouble::from(number.as_str().parse().unwrap_or(f64::NAN))),
+        },
+        Value::String(text) => Box::new(CelString::from(text.clone())),
+        Value::Array(elements) => Box::new(CelList::from(elements.iter().map(val).collect::<Vec<_>>())),
+        Value::Object(members) => {
+            let members = members.iter().map(|(key, value)| (CelMapKey::from(key.clone()), val(value)));
+            Box::new(CelMap::from(members.collect::<HashMap<_, _>>()))
+        }
+    }
+}
