@@ -118,8 +118,7 @@ fn pay(expression: &mut Expression) {
     if !is_free {
         let argument = std::mem::take(expression);
         expression.id = argument.id;
-        expression.expr =
-            Expr::Call(CallExpr { func_name: CHARGE.to_owned(), target: None, args: vec![argument] });
+        expression.expr = Expr::Call(CallExpr { func_name: CHARGE.to_owned(), target: None, args: vec![argument] });
     }
 }
 

@@ -148,7 +148,9 @@ fn steps_and_memory_are_bounded() {
         let error = Condition::compile(&text).unwrap().evaluate(&many).expect_err(&text);
         assert!(error.over_limit, "{text}: {error}");
     }
-    for text in ["list.all(a, a >= 0)", "list.map(a, a * 2).filter(a, a > 10).size() > 1", "text.contains('y') == false"] {
+    for text in
+        ["list.all(a, a >= 0)", "list.map(a, a * 2).filter(a, a > 10).size() > 1", "text.contains('y') == false"]
+    {
         assert_eq!(Condition::compile(text).unwrap().evaluate(&many), Ok(Outcome::Holds), "{text}");
     }
 }
@@ -160,7 +162,8 @@ fn a_pattern_may_not_grow_without_bound() {
 
 #[test]
 fn numbers_of_any_size_are_accepted() {
-    let variables = Variables::read(r#"{"huge": 1e400, "long": 123456789012345678901234567890, "exact": 9007199254740993}"#);
+    let variables =
+        Variables::read(r#"{"huge": 1e400, "long": 123456789012345678901234567890, "exact": 9007199254740993}"#);
     let variables = variables.unwrap();
     for text in ["huge > 1.0", "long > 1.0", "exact == 9007199254740993"] {
         assert_eq!(Condition::compile(text).unwrap().evaluate(&variables), Ok(Outcome::Holds), "{text}");
@@ -182,12 +185,14 @@ fn expression() -> impl Strategy<Value = String> {
     ];
     leaf.prop_recursive(5, 40, 3, |inner| {
         prop_oneof![
-            (inner.clone(), "[-+*/%<>]|==|&&|\\|\\|| in ", inner.clone()).prop_map(|(a, op, b)| format!("({a} {op} {b})")),
+            (inner.clone(), "[-+*/%<>]|==|&&|\\|\\|| in ", inner.clone())
+                .prop_map(|(a, op, b)| format!("({a} {op} {b})")),
             (inner.clone(), "all|exists|exists_one|map|filter", inner.clone())
                 .prop_map(|(a, f, b)| format!("{a}.{f}(x, {b})")),
             inner.clone().prop_map(|a| format!("!{a}")),
             inner.clone().prop_map(|a| format!("-{a}")),
-            (inner.clone(), "size|string|int|double|type|timestamp|duration|dyn|bytes|uint").prop_map(|(a, f)| format!("{f}({a})")),
+            (inner.clone(), "size|string|int|double|type|timestamp|duration|dyn|bytes|uint")
+                .prop_map(|(a, f)| format!("{f}({a})")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a}[{b}]")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("[{a}, {b}]")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{{{a}: {b}}}")),

@@ -24,9 +24,7 @@ pub fn diagram(journey: &Journey, current: Option<&str>) -> String {
         }
     }
     for transition in &journey.transitions {
-        if let (Some(from), Some(to)) =
-            (numbers.get(transition.from.as_str()), numbers.get(transition.to.as_str()))
-        {
+        if let (Some(from), Some(to)) = (numbers.get(transition.from.as_str()), numbers.get(transition.to.as_str())) {
             write_line(&mut text, &edge(*from, *to, transition));
         }
     }

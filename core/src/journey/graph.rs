@@ -1,9 +1,9 @@
 //! What is wrong with the graph of a journey. Everything here is linear in states and transitions, and iterates.
 
+use super::ToolStatus;
 use super::definition::{ConditionKind, Journey, State, StateType, Transition};
 use super::finding::{Finding, Severity};
 use super::read::Places;
-use super::ToolStatus;
 use crate::condition::Condition;
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -89,7 +89,8 @@ impl<'j> Graph<'j> {
             [] => {}
             [first, others @ ..] => {
                 for other in others {
-                    let message = format!("state {:?} is initial, and so is {:?}", states[*other].name, states[*first].name);
+                    let message =
+                        format!("state {:?} is initial, and so is {:?}", states[*other].name, states[*first].name);
                     self.about_state(Severity::Error, "multiple_initial_states", *other, "/is_initial", message);
                 }
             }
@@ -110,7 +111,9 @@ impl<'j> Graph<'j> {
                 let message = format!("{} state {:?} has no {what}", state.state_type.name(), state.name);
                 self.about_state(Severity::Error, code, n, "", message);
             }
-            let (Some(tools), StateType::Tool, Some(tool)) = (tools, state.state_type, &state.tool_id) else { continue };
+            let (Some(tools), StateType::Tool, Some(tool)) = (tools, state.state_type, &state.tool_id) else {
+                continue;
+            };
             let (severity, code, what) = match tools.get(tool).copied().unwrap_or(ToolStatus::Unknown) {
                 ToolStatus::Usable => continue,
                 ToolStatus::Unknown => (Severity::Error, "unknown_tool", "does not exist in the workspace"),

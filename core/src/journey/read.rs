@@ -162,11 +162,17 @@ impl Reader {
                 Value::Object(members) => {
                     for (key, (value, value_path)) in self.fields(members, &config_path, STATE_CONFIG) {
                         if fields.insert(key, (value, value_path.clone())).is_some() {
-                            self.report("duplicate_key", &value_path, format!("{key:?} is here and in the state itself"));
+                            self.report(
+                                "duplicate_key",
+                                &value_path,
+                                format!("{key:?} is here and in the state itself"),
+                            );
                         }
                     }
                 }
-                _ => self.report("invalid_value", &config_path, format!("\"config\" is an object, not {}", kind(config))),
+                _ => {
+                    self.report("invalid_value", &config_path, format!("\"config\" is an object, not {}", kind(config)))
+                }
             }
         }
         let name = self.required_text(&fields, "name", path, 255);
@@ -197,7 +203,11 @@ impl Reader {
             None if is_final == Some(true) => Some(StateType::Final),
             None => {
                 if !fields.contains_key("type") {
-                    self.report("missing_key", path, "a state needs \"type\": chat, tool, decision or final".to_owned());
+                    self.report(
+                        "missing_key",
+                        path,
+                        "a state needs \"type\": chat, tool, decision or final".to_owned(),
+                    );
                 }
                 None
             }
@@ -250,7 +260,11 @@ impl Reader {
         let (value, path) = fields.get("priority")?;
         let priority = value.as_i64().filter(|n| (1..=1000).contains(n)).and_then(|n| i32::try_from(n).ok());
         if priority.is_none() {
-            self.report("invalid_value", path, format!("a priority is an integer from 1 to 1000, not {}", brief(value)));
+            self.report(
+                "invalid_value",
+                path,
+                format!("a priority is an integer from 1 to 1000, not {}", brief(value)),
+            );
         }
         priority
     }
