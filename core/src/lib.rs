@@ -2,7 +2,10 @@
 //! without a server; the extension reads rows, calls in here, and writes rows.
 #![forbid(unsafe_code)]
 
+pub mod cache;
 pub mod condition;
 pub mod journey;
 pub mod json_schema;
 pub mod schema;
+pub mod template;
+pub mod term;
