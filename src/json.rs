@@ -1,9 +1,9 @@
-//! JSON arguments as their text, which keeps every digit and leaves parsing, with its bounds, to the core.
+//! JSON arguments and results as their text, which keeps every digit and leaves parsing, with its bounds, to the core.
 
-use pgrx::callconv::{Arg, ArgAbi};
-use pgrx::fcinfo::direct_function_call;
+use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
+use pgrx::fcinfo::{direct_function_call, direct_function_call_as_datum};
 use pgrx::prelude::*;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 /// A `jsonb` argument as text.
 pub(crate) struct JsonbText(pub(crate) String);
@@ -33,3 +33,32 @@ unsafe impl<'fcx> ArgAbi<'fcx> for JsonbText {
 }
 
 pgrx::impl_sql_translatable!(JsonbText, "jsonb");
+
+/// A `jsonb` result from its text.
+pub(crate) struct JsonbOut(pub(crate) String);
+
+impl IntoDatum for JsonbOut {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        // JSON text holds no NUL, as serde_json escapes it; jsonb_in then refuses the escape with 22P05.
+        let text = CString::new(self.0).ok()?;
+        // SAFETY: jsonb_in is a strict function of a C string, which lives through the call.
+        unsafe { direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(pg_sys::Datum::from(text.as_ptr()))]) }
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::JSONBOID
+    }
+}
+
+// SAFETY: the datum is a new jsonb, or there is none and null is returned.
+unsafe impl BoxRet for JsonbOut {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
+        match self.into_datum() {
+            // SAFETY: the datum is of the type that the function is declared to return.
+            Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
+            None => fcinfo.return_null(),
+        }
+    }
+}
+
+pgrx::impl_sql_translatable!(JsonbOut, "jsonb");

@@ -10,6 +10,7 @@
 
 use pgrx::prelude::*;
 
+mod behaviour;
 #[allow(dead_code)]
 mod context;
 mod error;
@@ -34,6 +35,18 @@ extension_sql_file!(
     requires = [current_workspace_id, current_user_id, current_customer_id, current_permission]
 );
 extension_sql_file!("../sql/functions/host.sql", name = "host", requires = [link_host, unlink_host, host_status]);
+extension_sql_file!(
+    "../sql/functions/behaviour.sql",
+    name = "behaviour",
+    requires = [
+        render_template,
+        template_variables,
+        missing_variables,
+        glossary_is_ready,
+        term_mentions,
+        json_schema_violations
+    ]
+);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
 /// Runs when a connection loads the library.

@@ -58,3 +58,9 @@ COMMENT ON TRIGGER fill_workspace_id ON parlant.parlant_canned_response IS 'Fill
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_canned_response
     FOR EACH ROW EXECUTE FUNCTION parlant.set_updated_at();
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_canned_response IS 'Keeps updated_at.';
+
+-- A trigger, not a check: a check would refuse to be added to tables that hold a broken template, and says not where.
+CREATE TRIGGER check_template BEFORE INSERT OR UPDATE OF template ON parlant.parlant_canned_response
+    FOR EACH ROW EXECUTE FUNCTION parlant.check_template();
+COMMENT ON TRIGGER check_template ON parlant.parlant_canned_response IS
+    'Refuses a broken template, with line and column.';

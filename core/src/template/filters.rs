@@ -8,14 +8,51 @@ use std::fmt::{self, Write};
 
 /// The filters of a template's author.
 pub(super) const FILTERS: [&str; 25] = [
-    "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items", "join", "last",
-    "length", "list", "lower", "max", "min", "replace", "reverse", "round", "sort", "string", "title", "trim", "upper",
+    "abs",
+    "capitalize",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "first",
+    "float",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "list",
+    "lower",
+    "max",
+    "min",
+    "replace",
+    "reverse",
+    "round",
+    "sort",
+    "string",
+    "title",
+    "trim",
+    "upper",
 ];
 
 /// The tests of a template's author.
 pub(super) const TESTS: [&str; 16] = [
-    "boolean", "defined", "divisibleby", "endingwith", "even", "false", "integer", "iterable", "mapping", "none",
-    "number", "odd", "sequence", "startingwith", "string", "true",
+    "boolean",
+    "defined",
+    "divisibleby",
+    "endingwith",
+    "even",
+    "false",
+    "integer",
+    "iterable",
+    "mapping",
+    "none",
+    "number",
+    "odd",
+    "sequence",
+    "startingwith",
+    "string",
+    "true",
 ];
 
 /// The one test that is also known by its opposite.
@@ -89,7 +126,8 @@ fn add_operators(environment: &mut Environment<'_>) {
     environment.add_filter(NEED_TEXT, |found: &Value, name: String| {
         need(found, found.is_undefined() || found.is_none(), name)
     });
-    environment.add_filter(CONCATENATE, |left: &Value, right: &Value| defined(&[left, right], || written(&[left, right])));
+    environment
+        .add_filter(CONCATENATE, |left: &Value, right: &Value| defined(&[left, right], || written(&[left, right])));
     environment.add_filter(ADD, |left: &Value, right: &Value| {
         defined(&[left, right], || match (left.as_str(), right.as_str()) {
             (Some(_), Some(_)) => written(&[left, right]),
@@ -128,7 +166,9 @@ fn add_text_filters(environment: &mut Environment<'_>) {
             None => text.trim().to_owned(),
         })
     });
-    environment.add_filter("replace", |text: &Value, from: &Value, to: &Value| defined(&[text, from, to], || replace(text, from, to)));
+    environment.add_filter("replace", |text: &Value, from: &Value, to: &Value| {
+        defined(&[text, from, to], || replace(text, from, to))
+    });
     environment.add_filter("join", |list: &Value, separator: Option<Value>| join(list, separator.as_ref()));
 }
 
@@ -144,7 +184,8 @@ fn add_other_filters(environment: &mut Environment<'_>) {
     });
     environment.add_filter("abs", |number: &Value| defined(&[number], || filters::abs(number.clone())));
     environment.add_filter("int", |state: &State, number: &Value| defined(&[number], || filters::int(state, number)));
-    environment.add_filter("float", |state: &State, number: &Value| defined(&[number], || filters::float(state, number)));
+    environment
+        .add_filter("float", |state: &State, number: &Value| defined(&[number], || filters::float(state, number)));
     environment.add_filter("min", |state: &State, list: &Value| of_list(list, |list| filters::min(state, list)));
     environment.add_filter("max", |state: &State, list: &Value| of_list(list, |list| filters::max(state, list)));
     environment.add_filter("list", |state: &State, list: &Value| of_list(list, |list| filters::list(state, list)));
@@ -153,7 +194,9 @@ fn add_other_filters(environment: &mut Environment<'_>) {
     environment.add_filter("sort", |state: &State, list: &Value, options: Kwargs| {
         of_list(list, |list| filters::sort(state, list, options))
     });
-    environment.add_filter("dictsort", |list: &Value, options: Kwargs| of_list(list, |list| filters::dictsort(&list, options)));
+    environment.add_filter("dictsort", |list: &Value, options: Kwargs| {
+        of_list(list, |list| filters::dictsort(&list, options))
+    });
 }
 
 fn add_tests(environment: &mut Environment<'_>) {
@@ -274,10 +317,7 @@ fn join(list: &Value, separator: Option<&Value>) -> Result<Value, Error> {
     Ok(Value::from(text.0))
 }
 
-fn of_list<T: Into<Value>>(
-    list: &Value,
-    operation: impl FnOnce(Value) -> Result<T, Error>,
-) -> Result<Value, Error> {
+fn of_list<T: Into<Value>>(list: &Value, operation: impl FnOnce(Value) -> Result<T, Error>) -> Result<Value, Error> {
     defined(&[list], || {
         let length = list.as_str().map(str::len).or_else(|| list.len()).unwrap_or(0);
         pay(length.saturating_mul(ELEMENT_BYTES))?;
@@ -316,7 +356,12 @@ fn range(bounds: Rest<i64>) -> Result<Value, Error> {
         [to] => (0, to, 1),
         [from, to] => (from, to, 1),
         [from, to, step] if step > 0 => (from, to, step),
-        _ => return Err(Error::new(ErrorKind::InvalidOperation, "range takes an end, a start and an end, or also a step above 0")),
+        _ => {
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "range takes an end, a start and an end, or also a step above 0",
+            ));
+        }
     };
     let length = to.checked_sub(from).map_or(i64::MAX, |distance| distance.max(0) / step);
     if length > MAX_RANGE {

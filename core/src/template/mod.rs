@@ -108,7 +108,9 @@ fn value(json: &serde_json::Value) -> Value {
         serde_json::Value::Number(number) => number_value(number),
         serde_json::Value::String(text) => Value::from(text.as_str()),
         serde_json::Value::Array(elements) => elements.iter().map(value).collect(),
-        serde_json::Value::Object(members) => members.iter().map(|(key, member)| (key.as_str(), value(member))).collect(),
+        serde_json::Value::Object(members) => {
+            members.iter().map(|(key, member)| (key.as_str(), value(member))).collect()
+        }
     }
 }
 
@@ -151,8 +153,16 @@ mod tests {
 
     #[test]
     fn variables_are_filled_in() {
-        assert_renders("Hello {{ customer.name }}!", r#"{"customer": {"name": "Ada <ada@b.c>"}}"#, "Hello Ada <ada@b.c>!");
-        assert_renders("{{ a[0] }} {{ b['x y'] }} {{ c.0 }}", r#"{"a": [1], "b": {"x y": true}, "c": ["x"]}"#, "1 True x");
+        assert_renders(
+            "Hello {{ customer.name }}!",
+            r#"{"customer": {"name": "Ada <ada@b.c>"}}"#,
+            "Hello Ada <ada@b.c>!",
+        );
+        assert_renders(
+            "{{ a[0] }} {{ b['x y'] }} {{ c.0 }}",
+            r#"{"a": [1], "b": {"x y": true}, "c": ["x"]}"#,
+            "1 True x",
+        );
         assert_renders("no variables\n", "{}", "no variables\n");
     }
 
@@ -165,12 +175,24 @@ mod tests {
         );
         assert_renders("{% for o in orders %}{{ o }}{% else %}none{% endfor %}", r#"{"orders": []}"#, "none");
         assert_renders("{% if n > 1 and n is odd %}odd{% elif n %}n{% endif %}", r#"{"n": 3}"#, "odd");
-        assert_renders("{% set t = price * count + 1 %}{{ t }}{% with u = t // 2 %} {{ u }}{% endwith %}", r#"{"price": 2.5, "count": 4}"#, "11.0 5.0");
+        assert_renders(
+            "{% set t = price * count + 1 %}{{ t }}{% with u = t // 2 %} {{ u }}{% endwith %}",
+            r#"{"price": 2.5, "count": 4}"#,
+            "11.0 5.0",
+        );
         assert_renders("{{ 'a' ~ n ~ \"b\" }}{{ 7 % 3 }}{{ 7 / 2 }}{{ -n }}", r#"{"n": 1}"#, "a1b13.5-1");
-        assert_renders("{{ names|sort|join(', ') }} {{ names|length }} {{ names|first }}", r#"{"names": ["b", "a"]}"#, "a, b 2 b");
+        assert_renders(
+            "{{ names|sort|join(', ') }} {{ names|length }} {{ names|first }}",
+            r#"{"names": ["b", "a"]}"#,
+            "a, b 2 b",
+        );
         assert_renders("{{ x|replace('a', 'b')|title }} {{ x|trim|capitalize }}", r#"{"x": "ja ja "}"#, "Jb Jb  Ja ja");
         assert_renders("{{ status in ['open', 'new'] }} {{ range(3)|join }}", r#"{"status": "new"}"#, "True 012");
-        assert_renders("{{ 'yes' if ok else 'no' }}{# note #}{% raw %}{{ }}{% endraw %}", r#"{"ok": false}"#, "no{{ }}");
+        assert_renders(
+            "{{ 'yes' if ok else 'no' }}{# note #}{% raw %}{{ }}{% endraw %}",
+            r#"{"ok": false}"#,
+            "no{{ }}",
+        );
     }
 
     #[test]
@@ -182,7 +204,11 @@ mod tests {
         );
         assert_missing("{% if vip %}{% endif %}{% for o in orders %}{{ o }}{% endfor %}", "{}", &["vip", "orders"]);
         assert_missing("{{ a|upper }}{{ b|join(c) }}{{ d ~ e }}{{ f > 1 }}", "{}", &["a", "b", "c", "d", "e", "f"]);
-        assert_missing("{% for o in orders %}{{ o.name }}{% endfor %}", r#"{"orders": [{}, {"name": 1}]}"#, &["o.name"]);
+        assert_missing(
+            "{% for o in orders %}{{ o.name }}{% endfor %}",
+            r#"{"orders": [{}, {"name": 1}]}"#,
+            &["o.name"],
+        );
         assert_missing("{{ names[1] }}{{ names|first }}", r#"{"names": []}"#, &["names[1]", "names|first"]);
         assert_missing("{{ x - 1 }}{{ y }}", "{}", &["x", "y"]);
     }
@@ -207,8 +233,7 @@ mod tests {
             "{{ customer.name }}{% for o in customer.orders if o.open %}{{ o.name }}{{ loop.index }}{% endfor %}\
              {% set x = total %}{{ x }}{{ list[0].id }}{{ by_key[key] }}{{ customer.name }}{{ note|default(fallback) }}",
         );
-        let expected =
-            ["customer.name", "customer.orders", "total", "list[0].id", "by_key", "key", "note", "fallback"];
+        let expected = ["customer.name", "customer.orders", "total", "list[0].id", "by_key", "key", "note", "fallback"];
         assert_eq!(names.unwrap(), expected);
     }
 
@@ -221,7 +246,11 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_value() {
-        assert_renders("{{ a }} {{ b }} {{ c }}", r#"{"a": 9007199254740993, "b": 1e400, "c": 123456789012345678901234567890}"#, "9007199254740993 1e+400 123456789012345678901234567890");
+        assert_renders(
+            "{{ a }} {{ b }} {{ c }}",
+            r#"{"a": 9007199254740993, "b": 1e400, "c": 123456789012345678901234567890}"#,
+            "9007199254740993 1e+400 123456789012345678901234567890",
+        );
     }
 
     #[test]
@@ -251,7 +280,10 @@ mod tests {
         let fault = render("a\n{{ x * 'b' }}", r#"{"x": 2}"#).unwrap_err();
         assert!(matches!(fault, Fault::Failed { place: Place { line: 2, column: 4 }, .. }), "{fault:?}");
         assert!(matches!(render("{{ 1 // 0 }}", "{}"), Err(Fault::Failed { .. })));
-        assert!(matches!(render("{{ 9223372036854775807 * 9223372036854775807 * 9223372036854775807 }}", "{}"), Err(Fault::Failed { .. })));
+        assert!(matches!(
+            render("{{ 9223372036854775807 * 9223372036854775807 * 9223372036854775807 }}", "{}"),
+            Err(Fault::Failed { .. })
+        ));
     }
 
     #[test]
@@ -277,7 +309,10 @@ mod tests {
         assert_too_large(&format!("{}x{}", "{% for c in v %}".repeat(50), "{% endfor %}".repeat(50)), &big);
         assert_too_large(&"x".repeat(MAX_TEMPLATE_BYTES + 1), "{}");
         assert_too_large("", &format!(r#"{{"v": "{}"}}"#, "a".repeat(MAX_VARIABLES_BYTES)));
-        assert!(render(&format!("{}{{{{ v }}}}", "{% for i in range(1) %}".repeat(30) + &"{% endfor %}".repeat(30)), &big).is_ok());
+        assert!(
+            render(&format!("{}{{{{ v }}}}", "{% for i in range(1) %}".repeat(30) + &"{% endfor %}".repeat(30)), &big)
+                .is_ok()
+        );
     }
 
     #[test]

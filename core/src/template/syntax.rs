@@ -6,9 +6,7 @@
 use super::filters::{self, FILTERS, TESTS, UNDEFINED};
 use super::{Fault, MAX_TEMPLATE_BYTES, Place, reason};
 use minijinja::machinery::ast::{self, BinOpKind, CallArg, Expr, Spanned, Stmt, UnaryOpKind};
-use minijinja::machinery::{
-    CodeGenerator, Instructions, Span, Token, WhitespaceConfig, parse as parse_tree, tokenize,
-};
+use minijinja::machinery::{CodeGenerator, Instructions, Span, Token, WhitespaceConfig, parse as parse_tree, tokenize};
 use minijinja::{Error, Value};
 
 /// Most tokens between two braces: expressions such as `1+1+1` nest as deep as they are long.
@@ -33,7 +31,9 @@ pub(super) struct Template<'source> {
 pub(super) fn parse(source: &str) -> Result<Template<'_>, Fault> {
     if source.len() > MAX_TEMPLATE_BYTES {
         let length = source.len();
-        return Err(Fault::TooLarge(format!("the template has {length} bytes, more than the {MAX_TEMPLATE_BYTES} allowed")));
+        return Err(Fault::TooLarge(format!(
+            "the template has {length} bytes, more than the {MAX_TEMPLATE_BYTES} allowed"
+        )));
     }
     check_size(source)?;
     let tree = parse_tree(source, "template", Default::default(), WHITESPACE).map_err(|e| broken(source, &e))?;
@@ -135,9 +135,15 @@ impl<'source> Checker<'source> {
                 let target = self.target(&set.target)?;
                 Stmt::Set(Spanned::new(ast::Set { target, expr }, set.span()))
             }
-            Stmt::SetBlock(block) => return self.refuse(block.span(), "set blocks are not available; write {% set name = value %}"),
-            Stmt::FilterBlock(block) => return self.refuse(block.span(), "filter blocks are not available; filter the values"),
-            Stmt::AutoEscape(block) => return self.refuse(block.span(), "autoescape is not available: templates make plain text"),
+            Stmt::SetBlock(block) => {
+                return self.refuse(block.span(), "set blocks are not available; write {% set name = value %}");
+            }
+            Stmt::FilterBlock(block) => {
+                return self.refuse(block.span(), "filter blocks are not available; filter the values");
+            }
+            Stmt::AutoEscape(block) => {
+                return self.refuse(block.span(), "autoescape is not available: templates make plain text");
+            }
             Stmt::Do(statement) => return self.refuse(statement.span(), "do is not available"),
         })
     }
@@ -350,7 +356,10 @@ fn constant(expr: &Expr<'_>) -> Option<Value> {
         Expr::List(list) => list.items.iter().map(constant).collect::<Option<Vec<_>>>().map(Value::from),
         Expr::Map(map) => {
             let members = map.keys.iter().zip(&map.values);
-            members.map(|(key, value)| Some((constant(key)?, constant(value)?))).collect::<Option<Vec<_>>>().map(Value::from_iter)
+            members
+                .map(|(key, value)| Some((constant(key)?, constant(value)?)))
+                .collect::<Option<Vec<_>>>()
+                .map(Value::from_iter)
         }
         _ => None,
     }

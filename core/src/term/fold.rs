@@ -120,7 +120,8 @@ impl Folded<'_> {
             return None;
         }
         // Accents of the last letter are part of the word.
-        let accents = self.characters.iter().skip(last + 1).take_while(|c| c.folded_start == c.folded_end && !c.is_boundary);
+        let accents =
+            self.characters.iter().skip(last + 1).take_while(|c| c.folded_start == c.folded_end && !c.is_boundary);
         let end = last + 1 + accents.count();
         self.characters.get(end).is_none_or(|character| character.is_boundary).then_some(end)
     }

@@ -1,0 +1,312 @@
+//! JSON Schemas as parlant accepts them for tools: draft 2020-12 unless `$schema` names another, complete in
+//! themselves, and small enough that nothing a user stores can slow the server down.
+
+mod steps;
+
+use crate::cache::Cache;
+use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
+use serde_json::{Map, Value};
+use std::cell::RefCell;
+
+/// Longest schema, in bytes of its JSON text.
+pub const MAX_BYTES: usize = 256 * 1024;
+
+/// Most regular expressions in one schema, in `pattern` and `patternProperties` together. A compiled one can take a
+/// thousand times the memory of its text.
+pub const MAX_PATTERNS: usize = 100;
+
+/// Largest compiled regular expression, in bytes.
+const MAX_PATTERN_BYTES: usize = 1024 * 1024;
+
+/// Most backtracking steps that matching one regular expression may take.
+const MAX_BACKTRACKING_STEPS: usize = 10_000;
+
+/// Longest JSON text of what is checked against a schema, in bytes.
+pub const MAX_INSTANCE_BYTES: usize = 1024 * 1024;
+
+/// Most violations that are told.
+pub const MAX_VIOLATIONS: usize = 100;
+
+/// Most steps of a validation, roughly the subschemas that are tried.
+const MAX_STEPS: u64 = 100_000;
+
+/// Longest message that quotes what is wrong.
+const MAX_MESSAGE_CHARACTERS: usize = 300;
+
+/// Room for compiled schemas, in bytes of a connection's memory.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+/// A guess at the memory of a compiled schema for each byte of its text, and for each of its regular expressions.
+const BYTES_FOR_EACH_BYTE: usize = 20;
+const BYTES_FOR_EACH_PATTERN: usize = 64 * 1024;
+
+/// A rule that a document breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// JSON Pointer to what is wrong; empty for the document itself.
+    pub path: String,
+    pub message: String,
+}
+
+/// Why `text` is no JSON Schema that parlant accepts, or `None` if it is one.
+///
+/// Refused are schemas that break their own meta-schema, hold a regular expression that does not compile, refer to
+/// something outside themselves, are longer than [`MAX_BYTES`], nested more than 127 levels deep, or hold more than
+/// [`MAX_PATTERNS`] regular expressions.
+pub fn error(text: &str) -> Option<String> {
+    compile(text).err()
+}
+
+/// The validator of a schema, or why there is none.
+pub fn compile(text: &str) -> Result<Validator, String> {
+    if text.len() > MAX_BYTES {
+        return Err(format!("the schema has {} bytes, more than the {MAX_BYTES} allowed", text.len()));
+    }
+    let mut schema: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    let patterns = count_patterns(&schema);
+    if patterns > MAX_PATTERNS {
+        return Err(format!("the schema has {patterns} regular expressions, more than the {MAX_PATTERNS} allowed"));
+    }
+    steps::insert(&mut schema);
+    let pattern_bounds =
+        PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKING_STEPS).size_limit(MAX_PATTERN_BYTES);
+    let options = jsonschema::options().offline().with_pattern_options(pattern_bounds);
+    options.with_keyword(steps::KEYWORD, count_steps).build(&schema).map_err(|e| match e.instance_path().as_str() {
+        "" => e.to_string(),
+        path => format!("{path}: {e}"),
+    })
+}
+
+fn count_steps<'a>(
+    _: &'a Map<String, Value>,
+    cost: &'a Value,
+    _: jsonschema::paths::Location,
+) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
+    Ok(Box::new(steps::Steps::from_value(cost)))
+}
+
+/// What a document breaks of a schema, at most [`MAX_VIOLATIONS`] rules, or why that cannot be told.
+pub fn violations(schema: &str, instance: &str) -> Result<Vec<Violation>, String> {
+    if instance.len() > MAX_INSTANCE_BYTES {
+        let length = instance.len();
+        return Err(format!("the document has {length} bytes, more than the {MAX_INSTANCE_BYTES} allowed"));
+    }
+    let instance: Value = serde_json::from_str(instance).map_err(|e| e.to_string())?;
+    let validator = match COMPILED.with_borrow(|cache| cache.get(schema)) {
+        Some(validator) => validator,
+        None => {
+            let validator = compile(schema)?;
+            let patterns = schema.matches("pattern").count() * BYTES_FOR_EACH_PATTERN;
+            let size = schema.len() * BYTES_FOR_EACH_BYTE + patterns;
+            COMPILED.with_borrow_mut(|cache| cache.put(schema, validator, size))
+        }
+    };
+    let violations = steps::bounded(MAX_STEPS, || {
+        if validator.is_valid(&instance) {
+            return Vec::new();
+        }
+        validator.iter_errors(&instance).take(MAX_VIOLATIONS).map(|error| violation(&error)).collect()
+    });
+    violations.ok_or_else(|| format!("checking the document against the schema takes more than {MAX_STEPS} steps"))
+}
+
+fn violation(error: &ValidationError<'_>) -> Violation {
+    let message = error.to_string();
+    let is_long = message.chars().nth(MAX_MESSAGE_CHARACTERS).is_some();
+    Violation {
+        path: error.instance_path().as_str().to_owned(),
+        message: if is_long { error.masked().to_string() } else { message },
+    }
+}
+
+thread_local! {
+    static COMPILED: RefCell<Cache<Validator>> = RefCell::new(Cache::new(CACHE_BYTES));
+}
+
+/// Recursion is safe: parsing has bounded the depth.
+fn count_patterns(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(key, member)| {
+                let here = match (key.as_str(), member) {
+                    ("pattern", Value::String(_)) => 1,
+                    ("patternProperties", Value::Object(patterns)) => patterns.len(),
+                    _ => 0,
+                };
+                here + count_patterns(member)
+            })
+            .sum(),
+        Value::Array(elements) => elements.iter().map(count_patterns).sum(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn assert_refused(schema: &str, reason: &str) {
+        let error = error(schema).unwrap_or_else(|| panic!("accepted: {schema}"));
+        assert!(error.contains(reason), "{schema}: {error}");
+    }
+
+    #[test]
+    fn schemas_of_both_drafts_are_accepted() {
+        for schema in [
+            "{}",
+            r#"{"type": "object", "properties": {"city": {"type": "string", "minLength": 1}}, "required": ["city"]}"#,
+            r##"{"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"a": {"type": "integer"}},
+                "properties": {"n": {"$ref": "#/definitions/a"}}}"##,
+            r##"{"$defs": {"node": {"properties": {"next": {"$ref": "#/$defs/node"}}}}, "$ref": "#/$defs/node"}"##,
+            r#"{"pattern": "^(?!x)[a-z]+$"}"#,
+        ] {
+            assert_eq!(error(schema), None, "{schema}");
+        }
+    }
+
+    #[test]
+    fn an_error_tells_where_it_is() {
+        assert_refused(r#"{"properties": {"a": {"type": "strnig"}}}"#, "/properties/a/type: ");
+        assert_refused(r#"{"required": "city"}"#, "/required: ");
+        assert_refused(r#"{"properties": {"a": {"minimum": "1"}}}"#, "/properties/a/minimum: ");
+    }
+
+    #[test]
+    fn a_pattern_must_compile() {
+        assert_refused(r#"{"pattern": "("}"#, "pattern");
+        assert_refused(r#"{"pattern": "(a{1000}){1000}{1000}"}"#, "(a{1000}){1000}{1000}");
+    }
+
+    #[test]
+    fn nothing_outside_the_schema_is_fetched() {
+        assert_refused(r#"{"$ref": "http://127.0.0.1:1/schema.json"}"#, "http://127.0.0.1:1/schema.json");
+        assert_refused(r#"{"$ref": "file:///etc/passwd"}"#, "file:///etc/passwd");
+        assert_refused(r#"{"$schema": "http://127.0.0.1:1/meta.json"}"#, "http://127.0.0.1:1/meta.json");
+        assert_refused(r##"{"$ref": "#/$defs/absent"}"##, "absent");
+    }
+
+    #[test]
+    fn size_and_depth_are_bounded() {
+        let long = format!(r#"{{"title": "{}"}}"#, "x".repeat(MAX_BYTES));
+        assert_refused(&long, "more than the 262144 allowed");
+        let deep = format!("{}true{}", r#"{"not":"#.repeat(200), "}".repeat(200));
+        assert_refused(&deep, "recursion limit");
+    }
+
+    #[test]
+    fn the_number_of_patterns_is_bounded() {
+        let with_patterns = |n: usize| {
+            let properties: Vec<_> = (1..n).map(|i| format!(r#""p{i}": {{"pattern": "^{i}$"}}"#)).collect();
+            format!(r#"{{"properties": {{{}}}, "patternProperties": {{"^x": {{}}}}}}"#, properties.join(", "))
+        };
+        assert_eq!(error(&with_patterns(MAX_PATTERNS)), None);
+        assert_refused(&with_patterns(MAX_PATTERNS + 1), "101 regular expressions, more than the 100 allowed");
+    }
+
+    #[test]
+    fn references_that_multiply_are_compiled_once() {
+        let mut definitions = vec![r#""d0": {"type": "string"}"#.to_owned()];
+        for n in 1..40 {
+            let below = format!(r##"{{"$ref": "#/$defs/d{}"}}"##, n - 1);
+            definitions.push(format!(r#""d{n}": {{"allOf": [{below}, {below}]}}"#));
+        }
+        let schema = format!(r##"{{"$defs": {{{}}}, "$ref": "#/$defs/d39"}}"##, definitions.join(", "));
+        assert_eq!(error(&schema), None);
+    }
+
+    fn violations_of(schema: &str, instance: &str) -> Vec<(String, String)> {
+        violations(schema, instance).unwrap().into_iter().map(|v| (v.path, v.message)).collect()
+    }
+
+    #[test]
+    fn every_violation_is_told_with_its_path() {
+        let schema = r#"{"type": "object", "required": ["city", "days"], "additionalProperties": false,
+            "properties": {"city": {}, "days": {"type": "integer", "minimum": 1}, "tags": {"items": {"maxLength": 2}}}}"#;
+        let expected = [
+            ("/days", "0 is less than the minimum of 1"),
+            ("/tags/1", "\"abc\" is longer than 2 characters"),
+            ("", "\"city\" is a required property"),
+            ("", "Additional properties are not allowed ('x' was unexpected)"),
+        ];
+        let mut found = violations_of(schema, r#"{"days": 0, "tags": ["a", "abc"], "x": 1}"#);
+        found.sort();
+        let mut expected = expected.map(|(path, message)| (path.to_owned(), message.to_owned()));
+        expected.sort();
+        assert_eq!(found, expected);
+        assert_eq!(violations_of(schema, r#"{"city": "Rome", "days": 3}"#), []);
+    }
+
+    #[test]
+    fn counting_steps_changes_no_meaning() {
+        let schema = r#"{"properties": {"a": {"const": {"b": 1}}, "c": {"enum": [{"d": 2}]}, "enum": {"type": "string"}},
+            "unevaluatedProperties": false, "dependentRequired": {"a": ["c"]}}"#;
+        assert_eq!(violations_of(schema, r#"{"a": {"b": 1}, "c": {"d": 2}, "enum": "x"}"#), []);
+        assert_eq!(violations_of(schema, r#"{"a": {"b": 1}}"#).len(), 1);
+        assert_eq!(
+            violations_of(schema, r#"{"enum": 1}"#),
+            [("/enum".to_owned(), "1 is not of type \"string\"".to_owned())]
+        );
+    }
+
+    #[test]
+    fn long_values_are_not_quoted_and_violations_are_bounded() {
+        let long = format!("\"{}\"", "x".repeat(1000));
+        assert_eq!(
+            violations_of(r#"{"type": "integer"}"#, &long),
+            [(String::new(), "value is not of type \"integer\"".to_owned())]
+        );
+        let many = format!("[{}]", vec!["\"x\""; 1000].join(","));
+        assert_eq!(violations_of(r#"{"items": {"type": "integer"}}"#, &many).len(), MAX_VIOLATIONS);
+    }
+
+    #[test]
+    fn references_in_a_circle_end() {
+        for schema in [
+            r##"{"$ref": "#"}"##,
+            r##"{"allOf": [{"$ref": "#"}]}"##,
+            r##"{"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}"##,
+        ] {
+            assert_eq!(violations(schema, "1"), Ok(Vec::new()), "{schema}");
+        }
+    }
+
+    #[test]
+    fn a_validation_that_would_take_ages_is_refused() {
+        let doubling = |prefix: &str, definitions: &str| {
+            let mut made = vec![r#""d0": {"type": "string"}"#.to_owned()];
+            for n in 1..40 {
+                let below = format!(r##"{{"$ref": "#/{definitions}/d{}"}}"##, n - 1);
+                made.push(format!(r#""d{n}": {{"allOf": [{below}, {below}]}}"#));
+            }
+            format!(
+                r##"{{{prefix}"{definitions}": {{{}}}, "allOf": [{{"$ref": "#/{definitions}/d39"}}]}}"##,
+                made.join(", ")
+            )
+        };
+        let draft_7 = r#""$schema": "http://json-schema.org/draft-07/schema#", "#;
+        for schema in [doubling("", "$defs"), doubling(draft_7, "definitions"), doubling("", "elsewhere")] {
+            let error = violations(&schema, "\"x\"").unwrap_err();
+            assert!(error.contains("more than 100000 steps"), "{error}");
+        }
+        let many = format!("{{{}}}", (0..5000).map(|n| format!("\"k{n}\": 1")).collect::<Vec<_>>().join(", "));
+        let error = violations(r#"{"patternProperties": {"a": {}, "b": {}}}"#, &many).unwrap_err();
+        assert!(error.contains("steps"), "{error}");
+    }
+
+    #[test]
+    fn documents_are_bounded() {
+        assert!(violations("{}", &format!("\"{}\"", "x".repeat(MAX_INSTANCE_BYTES))).is_err());
+        assert!(violations("{}", &"[".repeat(1000)).is_err());
+        assert!(violations("[]", "1").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,200}") {
+            let _ = error(&text);
+        }
+    }
+}
