@@ -1,5 +1,6 @@
 //! Making the tables, which belong to the user and not to the extension: `parlant.install_tables()`.
 
+use crate::conversation;
 use crate::error::{error, internal};
 use parlant_core::schema::{self, Object, Statement};
 use pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE;
@@ -82,11 +83,14 @@ fn install_tables() -> Result<TableIterator<'static, (name!(kind, String), name!
         let mut made = Vec::new();
         for statement in statements.iter().filter(|statement| is_to_run(statement, &existing)) {
             client.update(statement.sql.as_str(), None, &[]).map_err(internal)?;
-            if !statement.is_comment {
+            if statement.makes() {
                 made.push(statement.object.clone());
             }
         }
         release(client)?;
+        if made.iter().any(|object| (object.kind, object.name.as_str()) == ("trigger", "parlant_event.count_events")) {
+            conversation::recount()?;
+        }
         Ok::<Vec<Object>, ErrorReport>(made)
     })?;
     Ok(TableIterator::new(made.into_iter().map(|object| (object.kind.to_owned(), object.name))))
@@ -94,7 +98,7 @@ fn install_tables() -> Result<TableIterator<'static, (name!(kind, String), name!
 
 fn is_to_run(statement: &Statement, existing: &HashSet<(String, String)>) -> bool {
     let exists = |object: &Object| existing.contains(&(object.kind.to_owned(), object.name.clone()));
-    !exists(&statement.object) && (!statement.comes_with_table || exists(&statement.object.table()))
+    exists(&statement.object) == statement.is_drop && (!statement.comes_with_table || exists(&statement.object.table()))
 }
 
 fn refuse_foreign_objects(client: &SpiClient<'_>, names: Vec<String>) -> Result<(), ErrorReport> {

@@ -13,6 +13,7 @@ use pgrx::prelude::*;
 mod behaviour;
 #[allow(dead_code)]
 mod context;
+mod conversation;
 mod error;
 #[allow(dead_code)]
 mod host;
@@ -20,10 +21,11 @@ mod identifier;
 mod install;
 mod json;
 mod json_schema;
-#[allow(dead_code)]
 mod owner;
 mod parent;
+mod row;
 mod statement;
+mod transition;
 
 ::pgrx::pg_module_magic!(name, version);
 
@@ -47,12 +49,15 @@ extension_sql_file!(
         json_schema_violations
     ]
 );
+extension_sql_file!("../sql/functions/conversation.sql", name = "conversation", requires = [lock_session]);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
 /// Runs when a connection loads the library.
 #[pg_guard]
 extern "C-unwind" fn _PG_init() {
     context::define_settings();
+    conversation::define_settings();
+    conversation::register_callbacks();
     // SAFETY: the prefix is a string that ends with NUL, which the function copies.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"parlant".as_ptr()) }
 }

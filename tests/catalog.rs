@@ -58,7 +58,7 @@ const RULES: &[Rule] = &[
     Rule {
         says: "a table with updated_at has the trigger that keeps it",
         broken: "SELECT name FROM our_column WHERE attname = 'updated_at'
-                 AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = attrelid AND tgname = 'set_updated_at')",
+                 AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = attrelid AND tgname IN ('set_updated_at', 'keep_session'))",
         broken_by: "DROP TRIGGER set_updated_at ON parlant_term",
     },
     Rule {
@@ -267,9 +267,12 @@ fn clients_can_leave_out_the_columns_that_they_do_not_know() {
     let mut required: Vec<String> = connection.column(&format!(
         "{OURS} SELECT name FROM our_column WHERE attnotnull AND NOT atthasdef
          -- Columns that a trigger fills from the parent.
-         AND NOT EXISTS (SELECT FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid AND proname = 'fill_from_parent'
+         AND NOT EXISTS (SELECT FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
                          WHERE tgrelid = attrelid
-                           AND attname = ANY (string_to_array(encode(tgargs, 'escape'), '\\000')))"
+                           AND CASE proname
+                                   WHEN 'fill_from_parent' THEN attname = ANY (string_to_array(encode(tgargs, 'escape'), '\\000'))
+                                   WHEN 'number_event' THEN attname = 'workspace_id'
+                               END)"
     ));
     let known: Vec<_> = COLUMNS.lines().filter_map(|line| line.split_once(' ')).map(|(name, _)| name).collect();
     let table = |column: &str| column.split_once('.').map(|(table, _)| table.to_owned());

@@ -17,7 +17,7 @@ fn conversation(name: &str) -> String {
          INSERT INTO parlant.parlant_session (agent_id, title)
              SELECT id, name FROM parlant.parlant_agent WHERE name = '{name}';
          INSERT INTO parlant.parlant_event (session_id, \"offset\", event_type, content)
-             SELECT id, n, 'customer_message', '{{}}'
+             SELECT id, n, 'customer_message', '{{\"message\": \"m\"}}'
                FROM parlant.parlant_session, generate_series(0, {EVENTS} - 1) n WHERE title = '{name}';
          COMMIT"
     )

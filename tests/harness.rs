@@ -119,7 +119,7 @@ fn the_hashes_see_every_change() {
     let before = row_hashes(&mut connection);
     assert_eq!(before, row_hashes(&mut connection), "nothing changed");
     for (table, change) in [
-        ("parlant_event", "DELETE FROM parlant.parlant_event WHERE \"offset\" = 4"),
+        ("parlant_event", "DELETE FROM parlant.parlant_session WHERE customer_id = 'cust-2'"),
         ("parlant_agent", "UPDATE parlant.parlant_agent SET description = NULL WHERE description = ''"),
         ("parlant_term", "ALTER TABLE parlant.parlant_term ADD another integer"),
         ("parlant_tool", "UPDATE parlant.parlant_tool SET updated_at = updated_at WHERE name = 'find_order'"),
@@ -168,7 +168,8 @@ fn a_database_that_does_not_work_is_seen() {
     for breakage in [
         "ALTER TABLE parlant.parlant_event ALTER id SET DEFAULT gen_random_uuid()",
         "ALTER TABLE parlant.parlant_event ALTER created_at SET DEFAULT now()",
-        "DROP TRIGGER fill_workspace_id ON parlant.parlant_session",
+        "DROP TRIGGER begin_session ON parlant.parlant_session",
+        "DROP TRIGGER number_event ON parlant.parlant_event",
         "DROP TRIGGER fill_agent_and_workspace ON parlant.parlant_journey_guideline",
         "DROP TRIGGER match_final_flag ON parlant.parlant_journey_state",
         "ALTER TABLE parlant.parlant_agent DISABLE TRIGGER set_updated_at",

@@ -225,12 +225,19 @@ const DUPLICATES: &[(&str, &str)] = &[
     ),
     (
         "parlant_event_offset_key",
-        r#"INSERT INTO parlant_event (session_id, "offset", event_type, content) VALUES (:session1, 0, 'agent_message', '{}')"#,
+        // Without the trigger that knows better before the index does.
+        r#"BEGIN; ALTER TABLE parlant_event DISABLE TRIGGER number_event; INSERT INTO parlant_event
+               (workspace_id, session_id, "offset", event_type, content) VALUES ('acme', :session1, 0, 'agent_message', '{}')"#,
     ),
     (
         "parlant_event_tool_call_key",
         r#"INSERT INTO parlant_event (session_id, "offset", event_type, content, tool_call_id)
-               VALUES (:session1, 2, 'tool_call', '{}', 'call')"#,
+               VALUES (:session1, 2, 'tool_call', '{"tool": "t", "args": {}}', 'call')"#,
+    ),
+    (
+        "parlant_event_idempotency_key",
+        "INSERT INTO parlant_event (session_id, event_type, content, idempotency_key)
+             SELECT :session1, 'status_update', '{}', 'once' FROM generate_series(1, 2)",
     ),
     (
         "parlant_variable_key",
@@ -272,6 +279,7 @@ fn every_unique_rule_refuses_the_second_row_under_its_name() {
     connection.run("SET search_path = parlant");
     for (constraint, sql) in DUPLICATES {
         connection.assert_refused(&with_ids(sql), "23505").constraint(constraint);
+        connection.run("ROLLBACK");
     }
 }
 
@@ -298,7 +306,8 @@ fn what_resembles_a_duplicate_but_is_none_is_accepted() {
         UPDATE parlant_agent SET deleted_at = timezone('utc', now()) WHERE id = :agent1;
         INSERT INTO parlant_agent (workspace_id, name) VALUES ('acme', 'one');
         INSERT INTO parlant_event (session_id, "offset", event_type, content, tool_call_id) VALUES
-            (:session1, 2, 'tool_result', '{}', 'call'), (:session2, 0, 'tool_call', '{}', 'call');
+            (:session1, 2, 'tool_result', '{"result": 1}', 'call'),
+            (:session2, 0, 'tool_call', '{"tool": "t", "args": {}}', 'call');
         INSERT INTO parlant_journey_transition (journey_id, from_state_id, to_state_id, condition) VALUES
             (:journey1, :ask1, :done1, 'else'), (:journey1, :ask1, :ask1, 'again');
         INSERT INTO parlant_variable (agent_id, scope, customer_id, key, value) VALUES

@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod condition;
+pub mod event;
 pub mod journey;
 pub mod json_schema;
 pub mod schema;

@@ -54,7 +54,47 @@ CREATE INDEX parlant_event_journey ON parlant.parlant_event (workspace_id, journ
 COMMENT ON INDEX parlant.parlant_event_journey IS
     'Reads the hops through a journey in a period, to count how far sessions get. Other events do not pay for it.';
 
-CREATE TRIGGER fill_workspace_id BEFORE INSERT ON parlant.parlant_event
-    FOR EACH ROW WHEN (NEW.workspace_id IS NULL)
-    EXECUTE FUNCTION parlant.fill_from_parent('session_id', 'parlant_session', 'workspace_id');
-COMMENT ON TRIGGER fill_workspace_id ON parlant.parlant_event IS 'Fills workspace_id from the session.';
+ALTER TABLE parlant.parlant_event ADD COLUMN idempotency_key text;
+COMMENT ON COLUMN parlant.parlant_event.idempotency_key IS
+    'Key that the client gave the event, unique in the session: to send the event again does not append it again.';
+ALTER TABLE parlant.parlant_event ADD COLUMN tokens integer;
+COMMENT ON COLUMN parlant.parlant_event.tokens IS 'Tokens that the event used; added to those of the session.';
+ALTER TABLE parlant.parlant_event ADD COLUMN cost integer;
+COMMENT ON COLUMN parlant.parlant_event.cost IS 'Cost of the event in cents; added to that of the session.';
+
+ALTER TABLE parlant.parlant_event ADD CONSTRAINT idempotency_key_has_1_to_255_characters
+    CHECK (length(idempotency_key) BETWEEN 1 AND 255);
+ALTER TABLE parlant.parlant_event ADD CONSTRAINT tokens_is_not_negative CHECK (tokens >= 0);
+ALTER TABLE parlant.parlant_event ADD CONSTRAINT cost_is_not_negative CHECK (cost >= 0);
+
+CREATE UNIQUE INDEX parlant_event_idempotency_key ON parlant.parlant_event (workspace_id, session_id, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+COMMENT ON INDEX parlant.parlant_event_idempotency_key IS
+    'An idempotency key is used once in a session; finds the event that has it. Events without a key do not pay for it.';
+
+-- Replaced by number_event, which reads the session anyway.
+DROP TRIGGER fill_workspace_id ON parlant.parlant_event;
+
+CREATE TRIGGER begin_numbering BEFORE INSERT ON parlant.parlant_event
+    FOR EACH STATEMENT EXECUTE FUNCTION parlant.begin_numbering();
+COMMENT ON TRIGGER begin_numbering ON parlant.parlant_event IS 'Begins to number the events of a statement.';
+
+CREATE TRIGGER number_event BEFORE INSERT ON parlant.parlant_event
+    FOR EACH ROW EXECUTE FUNCTION parlant.number_event();
+COMMENT ON TRIGGER number_event ON parlant.parlant_event IS
+    'Checks an event, gives it the next offset of its session, and fills workspace, journey and state from the session.';
+
+CREATE TRIGGER count_events AFTER INSERT ON parlant.parlant_event
+    REFERENCING NEW TABLE AS appended
+    FOR EACH STATEMENT EXECUTE FUNCTION parlant.count_events();
+COMMENT ON TRIGGER count_events ON parlant.parlant_event IS
+    'Brings the counters of the sessions up to date at the end of a statement, and announces the events.';
+
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON parlant.parlant_event
+    FOR EACH ROW EXECUTE FUNCTION parlant.refuse_event_change();
+COMMENT ON TRIGGER refuse_change ON parlant.parlant_event IS
+    'Keeps events as they are; they go only with their session.';
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON parlant.parlant_event
+    FOR EACH STATEMENT EXECUTE FUNCTION parlant.refuse_event_change();
+COMMENT ON TRIGGER refuse_truncate ON parlant.parlant_event IS 'Keeps the table from being emptied.';

@@ -76,8 +76,10 @@ COMMENT ON COLUMN parlant.parlant_session.metadata IS 'Object: free data of the 
 COMMENT ON COLUMN parlant.parlant_session.current_journey_id IS 'Journey that the session walks, of the same agent.';
 COMMENT ON COLUMN parlant.parlant_session.current_state_id IS 'State of that journey in which the session rests.';
 COMMENT ON COLUMN parlant.parlant_session.variables IS 'Object: variables of the session as the client keeps them.';
-COMMENT ON COLUMN parlant.parlant_session.event_count IS 'Number of events; the next event gets it as its offset.';
-COMMENT ON COLUMN parlant.parlant_session.message_count IS 'Number of customer and agent messages.';
+COMMENT ON COLUMN parlant.parlant_session.event_count IS
+    'Number of events, kept by the database; the next event gets it as its offset.';
+COMMENT ON COLUMN parlant.parlant_session.message_count IS
+    'Number of customer and agent messages, kept by the database.';
 COMMENT ON COLUMN parlant.parlant_session.tokens_used IS 'Tokens used.';
 COMMENT ON COLUMN parlant.parlant_session.cost IS 'Cost in cents.';
 COMMENT ON COLUMN parlant.parlant_session.average_response_time IS 'Mean time of a reply in milliseconds.';
@@ -91,7 +93,8 @@ COMMENT ON COLUMN parlant.parlant_session.referrer IS 'Where the client came fro
 COMMENT ON COLUMN parlant.parlant_session.locale IS 'Language tag such as en, en-US or zh-Hant-TW.';
 COMMENT ON COLUMN parlant.parlant_session.timezone IS 'IANA name of the customer''s time zone.';
 COMMENT ON COLUMN parlant.parlant_session.started_at IS 'UTC time of the start.';
-COMMENT ON COLUMN parlant.parlant_session.last_activity_at IS 'UTC time of the last event or sign of life.';
+COMMENT ON COLUMN parlant.parlant_session.last_activity_at IS
+    'UTC time of the last event or sign of life; events move it once a minute.';
 COMMENT ON COLUMN parlant.parlant_session.ended_at IS 'UTC time of the end; NULL exactly while the session is active.';
 COMMENT ON COLUMN parlant.parlant_session.created_at IS 'UTC time of creation.';
 COMMENT ON COLUMN parlant.parlant_session.updated_at IS 'UTC time of the last change, kept by a trigger.';
@@ -127,10 +130,21 @@ CREATE INDEX parlant_session_journey ON parlant.parlant_session (workspace_id, c
     WHERE current_journey_id IS NOT NULL;
 COMMENT ON INDEX parlant.parlant_session_journey IS 'Finds the sessions inside a journey, also when it or a state is deleted.';
 
-CREATE TRIGGER fill_workspace_id BEFORE INSERT ON parlant.parlant_session
-    FOR EACH ROW WHEN (NEW.workspace_id IS NULL)
-    EXECUTE FUNCTION parlant.fill_from_parent('agent_id', 'parlant_agent', 'workspace_id');
-COMMENT ON TRIGGER fill_workspace_id ON parlant.parlant_session IS 'Fills workspace_id from the agent.';
+-- Replaced by begin_session, which reads the agent anyway.
+DROP TRIGGER fill_workspace_id ON parlant.parlant_session;
+
+CREATE TRIGGER begin_session BEFORE INSERT ON parlant.parlant_session
+    FOR EACH ROW EXECUTE FUNCTION parlant.begin_session();
+COMMENT ON TRIGGER begin_session ON parlant.parlant_session IS
+    'Sees to it that the agent is active, fills workspace_id from it, and starts the counters at 0.';
+
+-- Replaced by keep_session, which runs for every update anyway.
+DROP TRIGGER set_updated_at ON parlant.parlant_session;
+
+CREATE TRIGGER keep_session BEFORE UPDATE ON parlant.parlant_session
+    FOR EACH ROW EXECUTE FUNCTION parlant.keep_session();
+COMMENT ON TRIGGER keep_session ON parlant.parlant_session IS
+    'Leaves event_count and message_count to the log, keeps an ended session ended, and keeps updated_at.';
 
 CREATE TRIGGER leave_state_with_journey BEFORE INSERT OR UPDATE ON parlant.parlant_session
     FOR EACH ROW WHEN (NEW.current_journey_id IS NULL AND NEW.current_state_id IS NOT NULL)
@@ -142,7 +156,3 @@ CREATE TRIGGER set_ended_at BEFORE INSERT OR UPDATE ON parlant.parlant_session
     FOR EACH ROW WHEN (NEW.status <> 'active' AND NEW.ended_at IS NULL)
     EXECUTE FUNCTION parlant.set_ended_at();
 COMMENT ON TRIGGER set_ended_at ON parlant.parlant_session IS 'Sets ended_at when a client ends a session by its status alone.';
-
-CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_session
-    FOR EACH ROW EXECUTE FUNCTION parlant.set_updated_at();
-COMMENT ON TRIGGER set_updated_at ON parlant.parlant_session IS 'Keeps updated_at.';

@@ -26,7 +26,7 @@ fn assert_fills(connection: &mut Connection) {
          INSERT INTO parlant.parlant_session (agent_id)
              SELECT id FROM parlant.parlant_agent WHERE workspace_id = 'works';
          INSERT INTO parlant.parlant_event (session_id, \"offset\", event_type, content)
-             SELECT id, 0, 'customer_message', '{}' FROM parlant.parlant_session WHERE workspace_id = 'works'",
+             SELECT id, 0, 'customer_message', '{\"message\": \"m\"}' FROM parlant.parlant_session WHERE workspace_id = 'works'",
     );
     let filled: Vec<bool> = connection.column(
         "SELECT substr(id::text, 15, 1) = '7' FROM parlant.parlant_event WHERE workspace_id = 'works'

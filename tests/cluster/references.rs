@@ -13,7 +13,7 @@ pub const ROWS: &[(&str, &str)] = &[
         "parlant_conversion_history",
         "conversion_id = 'other', workflow_id = 'w', status = 'queued', agent_id = :agent1, template_id = :template1",
     ),
-    ("parlant_event", r#"session_id = :session2, "offset" = 0, event_type = 'customer_message', content = '{}'"#),
+    ("parlant_event", r#"session_id = :session2, "offset" = 0, event_type = 'status_update', content = '{}'"#),
     ("parlant_guideline", "agent_id = :agent1, condition = 'c', action = 'a'"),
     ("parlant_journey", "agent_id = :agent1, title = 'other', conditions = '[]'"),
     ("parlant_journey_guideline", "agent_id = :agent2, journey_id = :journey2, guideline_id = :guideline2"),

@@ -55,7 +55,7 @@ pub fn statements() -> Result<Vec<Statement>, UnknownStatement> {
         }
     }
     let made: std::collections::HashSet<Object> =
-        statements.iter().filter(|s| !s.is_comment).map(|s| s.object.clone()).collect();
+        statements.iter().filter(|s| s.makes()).map(|s| s.object.clone()).collect();
     for comment in statements.iter_mut().filter(|s| s.is_comment) {
         if !made.contains(&comment.object) {
             comment.object = comment.object.table();
@@ -85,9 +85,17 @@ mod tests {
     #[test]
     fn no_object_is_made_twice() {
         let mut seen = HashSet::new();
-        for statement in statements().unwrap().iter().filter(|s| !s.is_comment) {
+        for statement in statements().unwrap().iter().filter(|s| s.makes()) {
             assert!(seen.insert(statement.object.clone()), "{:?} is made twice", statement.object);
         }
+    }
+
+    #[test]
+    fn what_is_taken_away_is_not_made() {
+        let statements = statements().unwrap();
+        let dropped: HashSet<_> = statements.iter().filter(|s| s.is_drop).map(|s| &s.object).collect();
+        assert!(!dropped.is_empty());
+        assert!(!statements.iter().any(|s| s.makes() && dropped.contains(&s.object)));
     }
 
     #[test]
@@ -96,7 +104,7 @@ mod tests {
         for statement in statements().unwrap() {
             if statement.is_comment {
                 assert!(made.contains(&statement.object), "nothing made for {}", statement.sql);
-            } else {
+            } else if statement.makes() {
                 made.insert(statement.object);
             }
         }

@@ -31,6 +31,8 @@ pub struct Statement {
     pub sql: String,
     pub object: Object,
     pub is_comment: bool,
+    /// It takes away an object of an earlier version: the statement is for a database that has it.
+    pub is_drop: bool,
     /// The object is part of its table's `CREATE TABLE`: the statement is for a table that is there without it.
     pub comes_with_table: bool,
 }
@@ -57,7 +59,7 @@ impl Statement {
             ["COMMENT", "ON", "CONSTRAINT", name, "ON", table, ..] => {
                 Object::of_table("constraint", in_parlant(table)?, name)
             }
-            ["CREATE", "TRIGGER", name, rest @ ..] | ["COMMENT", "ON", "TRIGGER", name, rest @ ..] => {
+            ["CREATE" | "DROP", "TRIGGER", name, rest @ ..] | ["COMMENT", "ON", "TRIGGER", name, rest @ ..] => {
                 Object::of_table("trigger", in_parlant(after("ON", rest)?)?, name)
             }
             ["CREATE", "POLICY", name, "ON", table, ..] | ["COMMENT", "ON", "POLICY", name, "ON", table, ..] => {
@@ -76,7 +78,14 @@ impl Statement {
             }
             _ => return None,
         };
-        Some(Statement { sql: sql.to_owned(), object, is_comment: words[0] == "COMMENT", comes_with_table: false })
+        let (is_comment, is_drop) = (words[0] == "COMMENT", words[0] == "DROP");
+        Some(Statement { sql: sql.to_owned(), object, is_comment, is_drop, comes_with_table: false })
+    }
+
+    /// Whether it makes its object, and neither describes it nor takes it away.
+    #[must_use]
+    pub fn makes(&self) -> bool {
+        !self.is_comment && !self.is_drop
     }
 
     /// Statements that add the constraints of a `CREATE TABLE` to a table that has lost them.
@@ -93,6 +102,7 @@ impl Statement {
                     sql: format!("ALTER TABLE parlant.{table} ADD {element}"),
                     object: Object::of_table("constraint", table, name),
                     is_comment: false,
+                    is_drop: false,
                     comes_with_table: true,
                 })
             })
@@ -216,6 +226,7 @@ mod tests {
             ("ALTER TABLE parlant.t ENABLE ROW LEVEL SECURITY", "row security", "t"),
             ("ALTER TABLE parlant.t FORCE ROW LEVEL SECURITY", "forced row security", "t"),
             ("CREATE TRIGGER g BEFORE UPDATE ON parlant.t\n FOR EACH ROW", "trigger", "t.g"),
+            ("DROP TRIGGER g ON parlant.t", "trigger", "t.g"),
             ("CREATE POLICY p ON parlant.t USING (true)", "policy", "t.p"),
             ("COMMENT ON COLUMN parlant.t.\"offset\" IS 'x'", "column", "t.offset"),
             ("COMMENT ON INDEX parlant.i IS 'x'", "index", "i"),

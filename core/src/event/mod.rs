@@ -1,0 +1,258 @@
+//! The shape that the content of an event has, by its type.
+//!
+//! Clients of the data model write the same things under several names; any of them is accepted, and nothing is
+//! renamed. Keys that no rule is about are the client's own.
+
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// Types of events, as the domain `event_type` has them.
+pub const TYPES: [&str; 7] = [
+    "customer_message",
+    "agent_message",
+    "tool_call",
+    "tool_result",
+    "status_update",
+    "journey_transition",
+    "variable_update",
+];
+
+const MESSAGE: &[&str] = &["message", "text", "content"];
+const TOOL: &[&str] = &["tool_name", "toolName", "tool_id", "toolId", "tool", "name"];
+const ARGUMENTS: &[&str] = &["parameters", "arguments", "args"];
+const RESULT: &[&str] = &["result", "error", "output"];
+const VARIABLE: &[&str] = &["key", "name", "variable", "variable_name", "variableName"];
+const TOOL_CALL_ID: &[&str] = &["tool_call_id", "toolCallId", "callId"];
+
+/// What is wrong with a content: where, as a JSON Pointer, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub path: String,
+    pub reason: String,
+}
+
+/// The content of an event: its members, of which only those are looked into that a rule is about.
+#[derive(Debug)]
+pub struct Content<'a> {
+    members: BTreeMap<String, &'a RawValue>,
+}
+
+impl<'a> Content<'a> {
+    /// Reads a JSON object.
+    ///
+    /// # Errors
+    /// It is no JSON object.
+    pub fn parse(text: &'a str) -> Result<Self, Fault> {
+        match serde_json::from_str(text) {
+            Ok(members) => Ok(Content { members }),
+            Err(error) => Err(fault("", format!("must be an object: {error}"))),
+        }
+    }
+
+    /// What an event of this type must have and this content has not.
+    #[must_use]
+    pub fn fault(&self, event_type: &str) -> Option<Fault> {
+        match event_type {
+            "customer_message" | "agent_message" => self.message_fault(),
+            "tool_call" => self
+                .one_of(TOOL, "the name or the id of the tool", Kind::String)
+                .or_else(|| self.one_of(ARGUMENTS, "the object of arguments", Kind::Object)),
+            "tool_result" => self.result_fault(),
+            "variable_update" => self.one_of(VARIABLE, "the name of the variable", Kind::String),
+            "journey_transition" => self.transition_fault(),
+            _ => None,
+        }
+    }
+
+    /// The id that joins a tool's call and its result, where the content has one.
+    #[must_use]
+    pub fn tool_call_id(&self) -> Option<String> {
+        TOOL_CALL_ID.iter().find_map(|key| serde_json::from_str(self.members.get(*key)?.get()).ok())
+    }
+
+    fn message_fault(&self) -> Option<Fault> {
+        if let Some(attachments) = self.members.get("attachments") {
+            if Kind::of(attachments) != Kind::Array {
+                return Some(wrong_kind("attachments", Kind::Array, Kind::of(attachments)));
+            }
+            let is_empty = attachments.get().bytes().all(|byte| matches!(byte, b'[' | b']' | b' '));
+            if !is_empty && !MESSAGE.iter().any(|key| self.members.contains_key(*key)) {
+                return None;
+            }
+        }
+        self.one_of(MESSAGE, "the text", Kind::String)
+    }
+
+    fn result_fault(&self) -> Option<Fault> {
+        match self.members.get("success").map(|success| Kind::of(success)) {
+            Some(Kind::Boolean) => None,
+            Some(other) => Some(wrong_kind("success", Kind::Boolean, other)),
+            None if RESULT.iter().any(|key| self.members.contains_key(*key)) => None,
+            None => Some(missing(&["result", "error", "success"], "the result of the call")),
+        }
+    }
+
+    fn transition_fault(&self) -> Option<Fault> {
+        let tells = self.members.keys().any(|key| key.starts_with("from") || key.starts_with("to"));
+        (!tells).then(|| missing(&["from", "to"], "a state"))
+    }
+
+    /// The first of the keys that is there must have the kind.
+    fn one_of(&self, keys: &[&str], what: &str, expected: Kind) -> Option<Fault> {
+        let Some((key, member)) = keys.iter().find_map(|key| Some((key, self.members.get(*key)?))) else {
+            return Some(missing(keys, what));
+        };
+        let found = Kind::of(member);
+        (found != expected).then(|| wrong_kind(key, expected, found))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Null,
+    Boolean,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+impl Kind {
+    /// The first character of a JSON value tells.
+    fn of(value: &RawValue) -> Kind {
+        match value.get().bytes().next() {
+            Some(b'{') => Kind::Object,
+            Some(b'[') => Kind::Array,
+            Some(b'"') => Kind::String,
+            Some(b't' | b'f') => Kind::Boolean,
+            Some(b'n') => Kind::Null,
+            _ => Kind::Number,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Null => "null",
+            Kind::Boolean => "a boolean",
+            Kind::Number => "a number",
+            Kind::String => "a string",
+            Kind::Array => "an array",
+            Kind::Object => "an object",
+        }
+    }
+}
+
+fn missing(keys: &[&str], what: &str) -> Fault {
+    let others = match keys {
+        [_] | [] => String::new(),
+        [_, others @ ..] => format!(" (or {})", others.join(", ")),
+    };
+    fault(&format!("/{}", keys.first().unwrap_or(&"")), format!("{what} is missing{others}"))
+}
+
+fn wrong_kind(key: &str, expected: Kind, found: Kind) -> Fault {
+    fault(&format!("/{key}"), format!("must be {}, not {}", expected.name(), found.name()))
+}
+
+fn fault(path: &str, reason: String) -> Fault {
+    Fault { path: path.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fault_of(event_type: &str, content: &str) -> Option<String> {
+        let content = match Content::parse(content) {
+            Ok(content) => content,
+            Err(fault) => return Some(format!("{}: {}", fault.path, fault.reason)),
+        };
+        content.fault(event_type).map(|fault| format!("{}: {}", fault.path, fault.reason))
+    }
+
+    #[test]
+    fn what_clients_send_is_accepted() {
+        for (event_type, content) in [
+            ("customer_message", r#"{"message": "hi"}"#),
+            ("customer_message", r#"{"text": "", "attachments": [{"url": "u"}]}"#),
+            ("customer_message", r#"{"attachments": [{"url": "u"}]}"#),
+            ("agent_message", r#"{"content": "hi", "confidence": 0.5, "timestamp": "2024"}"#),
+            ("tool_call", r#"{"tool_name": "t", "parameters": {}}"#),
+            ("tool_call", r#"{"toolId": "t", "toolName": "t", "parameters": {"a": [1]}, "callId": "c"}"#),
+            ("tool_result", r#"{"result": null}"#),
+            ("tool_result", r#"{"success": false, "error": {"code": 1}}"#),
+            ("tool_result", r#"{"success": true}"#),
+            ("status_update", "{}"),
+            ("journey_transition", r#"{"from": null, "to": "s"}"#),
+            ("journey_transition", r#"{"from_state_id": "s", "reason": "done"}"#),
+            ("variable_update", r#"{"key": "k", "old_value": 1}"#),
+        ] {
+            assert_eq!(fault_of(event_type, content), None, "{event_type} {content}");
+        }
+    }
+
+    #[test]
+    fn a_fault_tells_path_and_reason() {
+        for (event_type, content, expected) in [
+            ("customer_message", "{}", "/message: the text is missing (or text, content)"),
+            ("customer_message", r#"{"attachments": []}"#, "/message: the text is missing (or text, content)"),
+            ("customer_message", r#"{"message": 1}"#, "/message: must be a string, not a number"),
+            ("agent_message", r#"{"text": null}"#, "/text: must be a string, not null"),
+            ("agent_message", r#"{"text": "a", "attachments": {}}"#, "/attachments: must be an array, not an object"),
+            (
+                "tool_call",
+                r#"{"parameters": {}}"#,
+                "/tool_name: the name or the id of the tool is missing (or toolName, tool_id, toolId, tool, name)",
+            ),
+            ("tool_call", r#"{"tool": "t"}"#, "/parameters: the object of arguments is missing (or arguments, args)"),
+            ("tool_call", r#"{"tool": "t", "arguments": []}"#, "/arguments: must be an object, not an array"),
+            ("tool_result", "{}", "/result: the result of the call is missing (or error, success)"),
+            ("tool_result", r#"{"success": "yes"}"#, "/success: must be a boolean, not a string"),
+            ("journey_transition", "{}", "/from: a state is missing (or to)"),
+            (
+                "variable_update",
+                r#"{"value": 1}"#,
+                "/key: the name of the variable is missing (or name, variable, variable_name, variableName)",
+            ),
+        ] {
+            assert_eq!(fault_of(event_type, content).as_deref(), Some(expected), "{event_type} {content}");
+        }
+    }
+
+    #[test]
+    fn the_id_of_a_call_is_found_under_each_of_its_names() {
+        for key in TOOL_CALL_ID {
+            let text = format!(r#"{{"{key}": "c", "n": {{"{key}": "other"}}}}"#);
+            let content = Content::parse(&text).unwrap();
+            assert_eq!(content.tool_call_id().as_deref(), Some("c"));
+        }
+        assert_eq!(Content::parse(r#"{"callId": 7}"#).unwrap().tool_call_id(), None);
+    }
+
+    #[test]
+    fn depth_does_not_matter() {
+        let deep = format!(r#"{{"metadata": {}1{}, "message": "m"}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(fault_of("customer_message", &deep), None);
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        for text in ["[]", "1", "null", "", "{"] {
+            assert!(fault_of("status_update", text).unwrap().starts_with(": must be an object"), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(event_type in prop::sample::select(&TYPES[..]), text in ".{0,100}") {
+            let _ = fault_of(event_type, &text);
+        }
+
+        #[test]
+        fn keys_of_the_client_do_not_matter(key in "[a-z]{1,8}_own", text in "[a-z]{0,20}") {
+            let content = format!(r#"{{"{key}": {{"x": [1, 2]}}, "message": "{text}"}}"#);
+            prop_assert_eq!(fault_of("customer_message", &content), None);
+        }
+    }
+}
