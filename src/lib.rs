@@ -19,6 +19,7 @@ mod error;
 mod host;
 mod identifier;
 mod install;
+mod journey;
 mod json;
 mod json_schema;
 mod owner;
@@ -50,6 +51,22 @@ extension_sql_file!(
     ]
 );
 extension_sql_file!("../sql/functions/conversation.sql", name = "conversation", requires = [lock_session]);
+extension_sql_file!(
+    "../sql/functions/journey.sql",
+    name = "journey",
+    requires = [
+        validate_journey_definition,
+        checked_journey_definition,
+        draw_journey,
+        evaluate_condition,
+        judge_condition,
+        enter_journey,
+        advance_journey,
+        skip_state,
+        revisit_state,
+        exit_journey
+    ]
+);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
 /// Runs when a connection loads the library.

@@ -74,6 +74,11 @@ const OTHERS: &[(&str, &str, &str)] = &[
         "UPDATE parlant.parlant_journey_state SET state_type = 'decision' WHERE id = :ask1",
     ),
     (
+        "parlant_journey_transition",
+        "expression_has_a_condition",
+        "UPDATE parlant.parlant_journey_transition SET condition_kind = 'expression'",
+    ),
+    (
         "parlant_journey_state",
         "is_final_agrees_with_state_type",
         "UPDATE parlant.parlant_journey_state SET is_final = false WHERE id = :done1",

@@ -44,6 +44,14 @@ COMMENT ON CONSTRAINT from_state_is_in_the_journey_and_not_final ON parlant.parl
 
 ALTER TABLE parlant.parlant_journey_transition ALTER COLUMN id SET DEFAULT parlant.uuidv7();
 
+ALTER TABLE parlant.parlant_journey_transition ADD COLUMN condition_kind text NOT NULL DEFAULT 'natural';
+COMMENT ON COLUMN parlant.parlant_journey_transition.condition_kind IS
+    'Who judges the condition: natural = the application''s model, expression = the database, for it is CEL.';
+ALTER TABLE parlant.parlant_journey_transition ADD CONSTRAINT condition_kind_is_known
+    CHECK (condition_kind IN ('natural', 'expression'));
+ALTER TABLE parlant.parlant_journey_transition ADD CONSTRAINT expression_has_a_condition
+    CHECK (condition_kind <> 'expression' OR condition IS NOT NULL);
+
 -- A condition may be longer than an index entry, so its 64-bit hash stands for it.
 CREATE UNIQUE INDEX parlant_journey_transition_key ON parlant.parlant_journey_transition
     (workspace_id, journey_id, from_state_id, to_state_id, hashtextextended(condition, 0)) NULLS NOT DISTINCT;

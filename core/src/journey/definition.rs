@@ -187,7 +187,7 @@ impl Journey {
         document.unless("allow_skipping", json!(self.allow_skipping), &json!(true));
         document.unless("allow_revisiting", json!(self.allow_revisiting), &json!(true));
         document.always("states", self.states.iter().map(State::to_json).collect());
-        document.always("transitions", self.transitions.iter().map(Transition::to_json).collect());
+        document.unless("transitions", self.transitions.iter().map(Transition::to_json).collect(), &json!([]));
         let replaced: Map<_, _> = self.replaced_states.iter().map(|(old, new)| (old.clone(), json!(new))).collect();
         document.unless("replaced_states", Value::Object(replaced), &json!({}));
         document.into_value()

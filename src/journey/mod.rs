@@ -1,0 +1,8 @@
+//! Journeys: documents, conditions and walking.
+
+#![allow(clippy::type_complexity, reason = "pgrx reads the columns of a result from the signature")]
+
+mod condition;
+mod document;
+mod rows;
+mod walk;

@@ -1,0 +1,263 @@
+//! The rows that walking reads and writes. Everything is asked for with its workspace, which the session gives.
+
+use crate::error::internal;
+use crate::statement::kept;
+use pgrx::Uuid;
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::BuiltinOid::{self, INT4OID, TEXTOID, UUIDOID};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use pgrx::spi::SpiHeapTupleData;
+
+const SESSION: &str = "
+    SELECT id, workspace_id, agent_id, status::text, current_journey_id, current_state_id, event_count
+    FROM parlant.parlant_session WHERE id = $1";
+
+/// The one lock of walking, and of everything that happens in a session: its row, taken first.
+const LOCKED_SESSION: &str = "
+    SELECT id, workspace_id, agent_id, status::text, current_journey_id, current_state_id, event_count
+    FROM parlant.parlant_session WHERE id = $1 FOR NO KEY UPDATE";
+
+const HOP_SINCE: &str = "
+    SELECT FROM parlant.parlant_event
+    WHERE workspace_id = $1 AND session_id = $2 AND \"offset\" >= $3 AND event_type = 'journey_transition'";
+
+const JOURNEY: &str = "
+    SELECT id, agent_id, title, enabled, allow_skipping, allow_revisiting
+    FROM parlant.parlant_journey WHERE workspace_id = $1 AND id = $2";
+
+const FAULTS: &str = "
+    SELECT code, message FROM parlant.validate_journey($1) WHERE severity = 'error'";
+
+const STATE: &str = "
+    SELECT id, name, state_type::text, chat_prompt, tool_id, allow_skip
+    FROM parlant.parlant_journey_state WHERE workspace_id = $1 AND journey_id = $2 AND id = $3";
+
+const INITIAL_STATE: &str = "
+    SELECT id, name, state_type::text, chat_prompt, tool_id, allow_skip
+    FROM parlant.parlant_journey_state WHERE workspace_id = $1 AND journey_id = $2 AND is_initial";
+
+/// In the order of an index, best first.
+const WAYS: &str = "
+    SELECT state.id, state.name, state.state_type::text, state.chat_prompt, state.tool_id, state.allow_skip,
+           transition.id, transition.condition, transition.condition_kind
+    FROM parlant.parlant_journey_transition AS transition
+    JOIN parlant.parlant_journey_state AS state
+      ON state.workspace_id = transition.workspace_id AND state.journey_id = transition.journey_id
+     AND state.id = transition.to_state_id
+    WHERE transition.workspace_id = $1 AND transition.journey_id = $2 AND transition.from_state_id = $3
+    ORDER BY transition.priority DESC, transition.created_at, transition.id";
+
+/// In the walk that the session is on: since it last entered a journey.
+const VISITED: &str = "
+    SELECT FROM parlant.parlant_event
+    WHERE workspace_id = $1 AND session_id = $2 AND event_type = 'journey_transition'
+      AND journey_id = $3 AND state_id = $4
+      AND \"offset\" >= (SELECT \"offset\" FROM parlant.parlant_event
+                       WHERE workspace_id = $1 AND session_id = $2 AND event_type = 'journey_transition'
+                         AND content @> '{\"kind\": \"enter\"}'
+                       ORDER BY \"offset\" DESC LIMIT 1)
+    LIMIT 1";
+
+const VARIABLES: &str = "SELECT parlant.condition_variables($1, $2::jsonb)::text";
+
+const MOVE: &str = "
+    UPDATE parlant.parlant_session SET current_journey_id = $3, current_state_id = $4
+    WHERE workspace_id = $1 AND id = $2";
+
+const APPEND: &str = "
+    INSERT INTO parlant.parlant_event (workspace_id, session_id, event_type, content, journey_id, state_id)
+    VALUES ($1, $2, 'journey_transition', $3::jsonb, $4, $5)";
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Session {
+    pub(super) id: Uuid,
+    pub(super) workspace_id: String,
+    pub(super) agent_id: Uuid,
+    pub(super) status: String,
+    pub(super) journey_id: Option<Uuid>,
+    pub(super) state_id: Option<Uuid>,
+    event_count: i32,
+}
+
+pub(super) struct Journey {
+    pub(super) id: Uuid,
+    pub(super) agent_id: Uuid,
+    pub(super) title: String,
+    pub(super) enabled: bool,
+    pub(super) allow_skipping: bool,
+    pub(super) allow_revisiting: bool,
+}
+
+#[derive(Clone)]
+pub(super) struct State {
+    pub(super) id: Uuid,
+    pub(super) name: String,
+    pub(super) state_type: String,
+    pub(super) prompt: Option<String>,
+    pub(super) tool_id: Option<String>,
+    pub(super) allow_skip: bool,
+}
+
+impl State {
+    pub(super) fn is_final(&self) -> bool {
+        self.state_type == "final"
+    }
+}
+
+/// A transition, seen from the state that it leaves.
+pub(super) struct Way {
+    pub(super) to: State,
+    pub(super) id: Uuid,
+    pub(super) condition: Option<String>,
+    pub(super) is_expression: bool,
+}
+
+impl Session {
+    pub(super) fn read(id: Uuid) -> Result<Option<Session>, ErrorReport> {
+        one(SESSION, &[UUIDOID], &[id.into()], session)
+    }
+
+    pub(super) fn lock(id: Uuid) -> Result<Option<Session>, ErrorReport> {
+        one(LOCKED_SESSION, &[UUIDOID], &[id.into()], session)
+    }
+
+    /// Whether it has moved on from what `before` shows, be it to where it was.
+    pub(super) fn has_moved_since(&self, before: &Session) -> Result<bool, ErrorReport> {
+        if (self.journey_id, self.state_id) != (before.journey_id, before.state_id) {
+            return Ok(true);
+        }
+        if self.event_count == before.event_count {
+            return Ok(false);
+        }
+        let values = [self.workspace_id.as_str().into(), self.id.into(), before.event_count.into()];
+        exists(HOP_SINCE, &[TEXTOID, UUIDOID, INT4OID], &values)
+    }
+
+    pub(super) fn journey(&self, id: Uuid) -> Result<Option<Journey>, ErrorReport> {
+        one(JOURNEY, &[TEXTOID, UUIDOID], &[self.workspace_id.as_str().into(), id.into()], |row| {
+            Ok(Journey {
+                id: get(row, 1)?,
+                agent_id: get(row, 2)?,
+                title: get(row, 3)?,
+                enabled: get(row, 4)?,
+                allow_skipping: get(row, 5)?,
+                allow_revisiting: get(row, 6)?,
+            })
+        })
+    }
+
+    pub(super) fn state(&self, journey: Uuid, id: Uuid) -> Result<Option<State>, ErrorReport> {
+        let values = [self.workspace_id.as_str().into(), journey.into(), id.into()];
+        one(STATE, &[TEXTOID, UUIDOID, UUIDOID], &values, state)
+    }
+
+    pub(super) fn initial_state(&self, journey: Uuid) -> Result<Option<State>, ErrorReport> {
+        one(INITIAL_STATE, &[TEXTOID, UUIDOID], &[self.workspace_id.as_str().into(), journey.into()], state)
+    }
+
+    pub(super) fn ways(&self, journey: Uuid, from: Uuid) -> Result<Vec<Way>, ErrorReport> {
+        let values = [self.workspace_id.as_str().into(), journey.into(), from.into()];
+        all(WAYS, &[TEXTOID, UUIDOID, UUIDOID], &values, |row| {
+            Ok(Way {
+                to: state(row)?,
+                id: get(row, 7)?,
+                condition: maybe(row, 8)?,
+                is_expression: get::<String>(row, 9)? == "expression",
+            })
+        })
+    }
+
+    pub(super) fn has_visited(&self, journey: Uuid, state: Uuid) -> Result<bool, ErrorReport> {
+        let values = [self.workspace_id.as_str().into(), self.id.into(), journey.into(), state.into()];
+        exists(VISITED, &[TEXTOID, UUIDOID, UUIDOID, UUIDOID], &values)
+    }
+
+    /// The JSON text of what conditions can ask for.
+    pub(super) fn variables(&self, given: Option<&str>) -> Result<String, ErrorReport> {
+        let text = one(VARIABLES, &[UUIDOID, TEXTOID], &[self.id.into(), given.into()], |row| maybe(row, 1))?;
+        Ok(text.flatten().unwrap_or_else(|| "{}".to_owned()))
+    }
+
+    pub(super) fn move_to(&self, journey: Option<Uuid>, state: Option<Uuid>) -> Result<(), ErrorReport> {
+        let values = [self.workspace_id.as_str().into(), self.id.into(), journey.into(), state.into()];
+        run(MOVE, &[TEXTOID, UUIDOID, UUIDOID, UUIDOID], &values)
+    }
+
+    pub(super) fn append(&self, content: &str, journey: Uuid, state: Uuid) -> Result<(), ErrorReport> {
+        let values = [self.workspace_id.as_str().into(), self.id.into(), content.into(), journey.into(), state.into()];
+        run(APPEND, &[TEXTOID, UUIDOID, TEXTOID, UUIDOID, UUIDOID], &values)
+    }
+}
+
+impl Journey {
+    /// What keeps sessions from entering it, as code and message.
+    pub(super) fn faults(&self) -> Result<Vec<(String, String)>, ErrorReport> {
+        all(FAULTS, &[UUIDOID], &[self.id.into()], |row| Ok((get(row, 1)?, get(row, 2)?)))
+    }
+}
+
+fn session(row: &SpiHeapTupleData<'_>) -> Result<Session, ErrorReport> {
+    Ok(Session {
+        id: get(row, 1)?,
+        workspace_id: get(row, 2)?,
+        agent_id: get(row, 3)?,
+        status: get(row, 4)?,
+        journey_id: maybe(row, 5)?,
+        state_id: maybe(row, 6)?,
+        event_count: get(row, 7)?,
+    })
+}
+
+fn state(row: &SpiHeapTupleData<'_>) -> Result<State, ErrorReport> {
+    Ok(State {
+        id: get(row, 1)?,
+        name: get(row, 2)?,
+        state_type: get(row, 3)?,
+        prompt: maybe(row, 4)?,
+        tool_id: maybe(row, 5)?,
+        allow_skip: get(row, 6)?,
+    })
+}
+
+fn maybe<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData<'_>, column: usize) -> Result<Option<T>, ErrorReport> {
+    row.get(column).map_err(internal)
+}
+
+fn get<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData<'_>, column: usize) -> Result<T, ErrorReport> {
+    maybe(row, column)?.ok_or_else(|| internal(format!("column {column} is NULL")))
+}
+
+fn all<T>(
+    sql: &str,
+    types: &[BuiltinOid],
+    values: &[DatumWithOid<'_>],
+    mut read: impl FnMut(&SpiHeapTupleData<'_>) -> Result<T, ErrorReport>,
+) -> Result<Vec<T>, ErrorReport> {
+    Spi::connect_mut(|client| {
+        let plan = kept(client, sql, types)?;
+        let mut found = Vec::new();
+        // `update`, not `select`: each statement sees what was committed, and what this call has done, before it.
+        for row in client.update(plan, None, values).map_err(internal)? {
+            found.push(read(&row)?);
+        }
+        Ok(found)
+    })
+}
+
+fn one<T>(
+    sql: &str,
+    types: &[BuiltinOid],
+    values: &[DatumWithOid<'_>],
+    read: impl FnMut(&SpiHeapTupleData<'_>) -> Result<T, ErrorReport>,
+) -> Result<Option<T>, ErrorReport> {
+    Ok(all(sql, types, values, read)?.into_iter().next())
+}
+
+fn exists(sql: &str, types: &[BuiltinOid], values: &[DatumWithOid<'_>]) -> Result<bool, ErrorReport> {
+    Ok(!all(sql, types, values, |_| Ok(()))?.is_empty())
+}
+
+fn run(sql: &str, types: &[BuiltinOid], values: &[DatumWithOid<'_>]) -> Result<(), ErrorReport> {
+    exists(sql, types, values).map(drop)
+}
