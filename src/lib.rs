@@ -47,9 +47,16 @@ extension_sql_file!(
         missing_variables,
         glossary_is_ready,
         term_mentions,
-        json_schema_violations
+        json_schema_violations,
+        condition_outcome
     ]
 );
+extension_sql_file!(
+    "../sql/functions/tools.sql",
+    name = "tools",
+    requires = [json_schema_violations, tool_health, is_disabled_by, host_tools]
+);
+extension_sql_file!("../sql/functions/knowledge.sql", name = "knowledge", requires = [search_knowledge]);
 extension_sql_file!("../sql/functions/conversation.sql", name = "conversation", requires = [lock_session]);
 extension_sql_file!(
     "../sql/functions/journey.sql",
@@ -73,6 +80,7 @@ extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 #[pg_guard]
 extern "C-unwind" fn _PG_init() {
     context::define_settings();
+    behaviour::define_settings();
     conversation::define_settings();
     conversation::register_callbacks();
     // SAFETY: the prefix is a string that ends with NUL, which the function copies.

@@ -205,6 +205,7 @@ const DUPLICATES: &[(&str, &str)] = &[
         "parlant_tool_integration_target_key",
         "INSERT INTO parlant_tool_integration (parlant_tool_id, integration_type, target_id) VALUES (:tool1, 'custom_tool', 't')",
     ),
+    ("parlant_tool_call_key", "INSERT INTO parlant_tool_call (tool_id, number) VALUES (:tool1, 1)"),
     ("parlant_agent_tool_key", "INSERT INTO parlant_agent_tool (agent_id, tool_id) VALUES (:agent1, :tool1)"),
     (
         "parlant_journey_title_key",

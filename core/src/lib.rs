@@ -5,6 +5,7 @@
 pub mod cache;
 pub mod condition;
 pub mod event;
+pub mod fusion;
 pub mod journey;
 pub mod json_schema;
 pub mod schema;

@@ -13,6 +13,8 @@ COMMENT ON FUNCTION parlant.term_mentions(text, text, text) IS
     'Internal: the mentions of a glossary''s terms in a text. Call find_terms.';
 COMMENT ON FUNCTION parlant.json_schema_violations(jsonb, jsonb) IS
     'Every rule of a JSON Schema that a document breaks, at most 100, each with a JSON Pointer to what is wrong.';
+COMMENT ON FUNCTION parlant.condition_outcome(text, jsonb) IS
+    'Internal: whether a condition holds; NULL where it is no expression, but a sentence for a model to judge.';
 
 CREATE FUNCTION parlant.refuse_unknown(kind text, id text) RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
@@ -149,3 +151,275 @@ COMMENT ON FUNCTION parlant.render_canned_response(uuid, uuid, jsonb) IS
     'The text of a canned response in a session: its template with the session''s variables, apart from private ones, '
     'and those passed here, which win. An error lists every variable that is missing.';
 
+CREATE FUNCTION parlant.set_variable(
+    agent_id uuid, key text, value jsonb, scope text DEFAULT 'session', session_id uuid DEFAULT NULL,
+    customer_id text DEFAULT NULL, is_private boolean DEFAULT NULL, description text DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    session record;
+    workspace text;
+    owner_agent uuid := CASE WHEN scope <> 'global' THEN set_variable.agent_id END;
+    owner_session uuid := CASE WHEN scope = 'session' THEN set_variable.session_id END;
+    owner_customer text := CASE WHEN scope = 'customer' THEN set_variable.customer_id END;
+    variable_id uuid;
+    hidden boolean := coalesce(set_variable.is_private, false);
+    old_value jsonb;
+BEGIN
+    IF scope IS NULL OR scope NOT IN ('session', 'customer', 'agent', 'global') THEN
+        RAISE EXCEPTION 'there is no scope %', coalesce(quote_literal(scope), 'NULL') USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'Scopes are session, customer, agent and global.',
+            HINT = 'Pass one of them, or leave it out for session.';
+    ELSIF key IS NULL OR value IS NULL THEN
+        RAISE EXCEPTION 'a variable has a key and a value' USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = CASE WHEN key IS NULL THEN 'The key is NULL.' ELSE 'The value of "' || key || '" is NULL.' END,
+            HINT = 'For a variable without value pass JSON null: ''null''::jsonb.';
+    END IF;
+
+    -- Lock order: the session, then the variable; so changes and their events have one order.
+    IF session_id IS NOT NULL THEN
+        SELECT s.workspace_id, s.agent_id, s.customer_id INTO session
+        FROM parlant.parlant_session AS s WHERE s.id = set_variable.session_id
+        FOR NO KEY UPDATE;
+        IF NOT FOUND OR session.agent_id <> set_variable.agent_id THEN
+            PERFORM parlant.refuse_unknown('session', session_id::text || ' of agent ' || coalesce(agent_id::text, 'NULL'));
+        END IF;
+        workspace := session.workspace_id;
+        owner_customer := coalesce(owner_customer, CASE WHEN scope = 'customer' THEN session.customer_id END);
+    ELSIF agent_id IS NULL AND scope = 'global' THEN
+        workspace := parlant.current_workspace_id();
+    END IF;
+    IF workspace IS NULL THEN
+        SELECT a.workspace_id INTO workspace
+        FROM parlant.parlant_agent AS a WHERE a.id = set_variable.agent_id AND a.deleted_at IS NULL;
+        IF NOT FOUND THEN
+            PERFORM parlant.refuse_unknown('agent', agent_id::text);
+        END IF;
+    END IF;
+    IF (scope = 'session' AND owner_session IS NULL) OR (scope = 'customer' AND owner_customer IS NULL) THEN
+        RAISE EXCEPTION 'a variable in scope % needs a %', scope, scope USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = CASE scope WHEN 'session' THEN 'session_id is NULL.'
+                                ELSE 'customer_id is NULL, and so is the session''s.' END,
+            HINT = 'Pass it, or choose another scope.';
+    END IF;
+
+    FOR attempt IN 1..100 LOOP
+        SELECT v.id, v.value, coalesce(set_variable.is_private, v.is_private) INTO variable_id, old_value, hidden
+        FROM parlant.parlant_variable AS v
+        WHERE v.workspace_id = workspace AND v.key = set_variable.key
+          AND v.agent_id IS NOT DISTINCT FROM owner_agent AND v.session_id IS NOT DISTINCT FROM owner_session
+          AND v.customer_id IS NOT DISTINCT FROM owner_customer
+        FOR UPDATE;
+        IF FOUND THEN
+            UPDATE parlant.parlant_variable AS v
+            SET value = set_variable.value, is_private = hidden,
+                description = coalesce(set_variable.description, v.description)
+            WHERE v.workspace_id = workspace AND v.id = variable_id
+              AND (v.value, v.is_private, v.description)
+                  IS DISTINCT FROM (set_variable.value, hidden, coalesce(set_variable.description, v.description));
+            EXIT;
+        END IF;
+        hidden := coalesce(set_variable.is_private, false);
+        INSERT INTO parlant.parlant_variable AS v
+            (workspace_id, agent_id, session_id, customer_id, key, scope, value, is_private, description)
+        VALUES (workspace, owner_agent, owner_session, owner_customer, set_variable.key, scope, set_variable.value, hidden,
+                set_variable.description)
+        ON CONFLICT ON CONSTRAINT parlant_variable_key DO NOTHING;
+        -- Else somebody else was faster, and the row is there to be locked.
+        EXIT WHEN FOUND;
+        IF attempt = 100 THEN
+            PERFORM parlant.refuse_unknown('variable', key);
+        END IF;
+    END LOOP;
+
+    IF session_id IS NOT NULL AND old_value IS DISTINCT FROM value THEN
+        PERFORM FROM parlant.append_event(session_id, 'variable_update',
+            jsonb_build_object('key', key, 'scope', scope)
+            || CASE WHEN hidden THEN '{"is_private": true}'
+                    ELSE jsonb_build_object('old_value', old_value, 'new_value', value) END);
+    END IF;
+END $$;
+COMMENT ON FUNCTION parlant.set_variable(uuid, text, jsonb, text, uuid, text, boolean, text) IS
+    'Sets a variable of a session, a customer, an agent or the workspace. Where session_id is given, the session logs '
+    'the change with the old and the new value, or only that there was one if the variable is private. What is left '
+    'out of is_private and description stays.';
+
+CREATE FUNCTION parlant.session_guidelines(session_id uuid)
+    RETURNS TABLE (guideline_id uuid, condition text, action text, effective_priority integer, journey_condition text,
+                   tool_ids jsonb)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+#variable_conflict use_column
+DECLARE
+    session record;
+BEGIN
+    SELECT s.workspace_id, s.agent_id, s.current_journey_id INTO session
+    FROM parlant.parlant_session AS s WHERE s.id = session_guidelines.session_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('session', session_guidelines.session_id::text);
+    END IF;
+    RETURN QUERY
+    SELECT guideline.id, guideline.condition, guideline.action,
+           coalesce(link.priority_override, guideline.priority), link.journey_specific_condition,
+           coalesce(guideline.tool_ids, '[]')
+    FROM parlant.parlant_guideline AS guideline
+    LEFT JOIN parlant.parlant_journey_guideline AS link
+      ON link.workspace_id = guideline.workspace_id AND link.guideline_id = guideline.id
+     AND link.journey_id = session.current_journey_id
+    WHERE guideline.workspace_id = session.workspace_id AND guideline.agent_id = session.agent_id
+      AND guideline.enabled AND coalesce(link.enabled, true)
+    ORDER BY 4 DESC, guideline.created_at, guideline.id;
+END $$;
+COMMENT ON FUNCTION parlant.session_guidelines(uuid) IS
+    'The guidelines that apply in a session, the most important first: its agent''s enabled ones, with what the current '
+    'journey says of them: another priority, a further condition, or that they are out.';
+
+CREATE FUNCTION parlant.record_guideline_match(session_id uuid, guideline_id uuid) RETURNS void
+    LANGUAGE plpgsql AS $$
+DECLARE
+    journey uuid;
+BEGIN
+    SELECT session.current_journey_id INTO journey
+    FROM parlant.parlant_session AS session
+    JOIN parlant.parlant_guideline AS guideline
+      ON guideline.workspace_id = session.workspace_id AND guideline.agent_id = session.agent_id
+    WHERE session.id = record_guideline_match.session_id AND guideline.id = record_guideline_match.guideline_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('guideline', coalesce(record_guideline_match.guideline_id::text, 'NULL') || ' of session '
+                                       || coalesce(record_guideline_match.session_id::text, 'NULL'));
+    END IF;
+    PERFORM FROM parlant.append_event(record_guideline_match.session_id, 'status_update',
+        jsonb_build_object('status', 'guideline_matched', 'guideline_id', record_guideline_match.guideline_id,
+                           'journey_id', journey));
+END $$;
+COMMENT ON FUNCTION parlant.record_guideline_match(uuid, uuid) IS
+    'Logs in the session that a guideline matched: a status_update with status guideline_matched. No session waits for '
+    'another; refresh_totals() counts.';
+
+CREATE FUNCTION parlant.search_configuration(locale text) RETURNS regconfig
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE split_part(locale, '-', 1)
+        WHEN 'ar' THEN 'arabic' WHEN 'da' THEN 'danish' WHEN 'de' THEN 'german' WHEN 'el' THEN 'greek' WHEN 'en' THEN 'english'
+        WHEN 'es' THEN 'spanish' WHEN 'fi' THEN 'finnish' WHEN 'fr' THEN 'french' WHEN 'ga' THEN 'irish'
+        WHEN 'hu' THEN 'hungarian' WHEN 'id' THEN 'indonesian' WHEN 'it' THEN 'italian' WHEN 'lt' THEN 'lithuanian'
+        WHEN 'ne' THEN 'nepali' WHEN 'nl' THEN 'dutch' WHEN 'no' THEN 'norwegian' WHEN 'nb' THEN 'norwegian'
+        WHEN 'pt' THEN 'portuguese' WHEN 'ro' THEN 'romanian' WHEN 'ru' THEN 'russian' WHEN 'sv' THEN 'swedish'
+        WHEN 'ta' THEN 'tamil' WHEN 'tr' THEN 'turkish' ELSE 'simple' END::regconfig
+$$;
+COMMENT ON FUNCTION parlant.search_configuration(text) IS
+    'Internal: the text search configuration for a language tag.';
+
+CREATE FUNCTION parlant.find_canned_responses(session_id uuid, query text DEFAULT NULL, category text DEFAULT NULL,
+                                              max_results integer DEFAULT 10)
+    RETURNS TABLE (canned_response_id uuid, template text, score double precision, renderable boolean, missing jsonb)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+#variable_conflict use_column
+DECLARE
+    session record;
+    all_variables jsonb;
+    variables jsonb;
+    configuration regconfig;
+    words tsvector;
+    wanted text := nullif(lower(btrim(regexp_replace(find_canned_responses.query, '\s+', ' ', 'g'))), '');
+BEGIN
+    IF max_results IS NULL OR max_results NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'max_results is out of range' USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'It is ' || coalesce(max_results::text, 'NULL') || '.',
+            HINT = 'Pass a number from 1 to 1000.';
+    ELSIF length(query) > 10000 THEN
+        RAISE EXCEPTION 'the query is too long' USING
+            ERRCODE = 'program_limit_exceeded',
+            DETAIL = 'It has ' || length(query) || ' characters, more than the 10000 allowed.',
+            HINT = 'Pass what the customer has just said.';
+    END IF;
+    SELECT s.workspace_id, s.agent_id, s.locale INTO session
+    FROM parlant.parlant_session AS s WHERE s.id = find_canned_responses.session_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('session', find_canned_responses.session_id::text);
+    END IF;
+    all_variables := parlant.session_variables(find_canned_responses.session_id);
+    variables := parlant.session_variables(find_canned_responses.session_id, false);
+    configuration := parlant.search_configuration(session.locale);
+    words := to_tsvector(configuration, wanted);
+
+    RETURN QUERY
+    SELECT best.id, best.template, best.score, coalesce(lacks.names = '[]', false), coalesce(lacks.names, '[]')
+    FROM (
+        SELECT response.id, response.template, response.priority, response.created_at,
+               CASE
+                   WHEN wanted IS NULL THEN 0.2 * coalesce(condition.holds, false)::int + 0.1 * response.priority / 1000.0
+                   WHEN exact.matches THEN 1
+                   ELSE 0.4 * shared.words + 0.3 * shared.tags + 0.2 * coalesce(condition.holds, false)::int
+                        + 0.1 * response.priority / 1000.0
+               END::double precision AS score
+        FROM parlant.parlant_canned_response AS response
+        CROSS JOIN LATERAL (
+            -- Conditions are alternatives. Those that are no expressions are for the engine to judge.
+            SELECT bool_or(outcome) AS holds, bool_or(outcome IS NULL) AS is_open, count(*) AS number
+            FROM (SELECT parlant.condition_outcome(text, all_variables) AS outcome
+                  FROM jsonb_array_elements_text(coalesce(response.conditions, '[]')) AS text) AS judged) AS condition
+        CROSS JOIN LATERAL (
+            SELECT wanted = lower(btrim(regexp_replace(response.template, '\s+', ' ', 'g')))
+                   OR coalesce(bool_or(wanted = lower(btrim(tag))), false) AS matches
+            FROM jsonb_array_elements_text(coalesce(response.tags, '[]')) AS tag) AS exact
+        CROSS JOIN LATERAL (SELECT tsvector_to_array(to_tsvector(configuration, response.template)) AS lexemes) AS said
+        CROSS JOIN LATERAL (
+            SELECT (SELECT coalesce(count(*) FILTER (WHERE lexeme = ANY (said.lexemes))
+                                    ::numeric / nullif(count(*), 0), 0)
+                    FROM unnest(tsvector_to_array(words)) AS lexeme) AS words,
+                   (SELECT coalesce(count(*) FILTER (WHERE to_tsvector(configuration, tag) <> ''
+                                                     AND tsvector_to_array(words) @> tsvector_to_array(to_tsvector(configuration, tag)))
+                                    ::numeric / nullif(count(*), 0), 0)
+                    FROM jsonb_array_elements_text(coalesce(response.tags, '[]')) AS tag) AS tags) AS shared
+        WHERE response.workspace_id = session.workspace_id AND response.agent_id = session.agent_id AND response.enabled
+          AND (find_canned_responses.category IS NULL OR lower(response.category) = lower(find_canned_responses.category))
+          AND (condition.number = 0 OR condition.holds OR condition.is_open)
+          AND (wanted IS NULL OR exact.matches
+               OR NOT response.requires_exact_match AND (shared.words > 0 OR shared.tags > 0 OR coalesce(condition.holds, false)))
+        ORDER BY score DESC, response.priority DESC, response.created_at, response.id
+        LIMIT find_canned_responses.max_results) AS best
+    CROSS JOIN LATERAL (SELECT parlant.missing_variables(best.template, variables) AS names) AS lacks
+    ORDER BY best.score DESC, best.priority DESC, best.created_at, best.id;
+END $$;
+COMMENT ON FUNCTION parlant.find_canned_responses(uuid, text, text, integer) IS
+    'The canned responses of a session''s agent that fit a query, the best first, and what each lacks to be rendered '
+    'with the session''s variables. A score from 0 to 1 adds up words in common, tags in the query, a condition that '
+    'holds, and the priority; the text or a tag of the response as the query is 1, and asked for by requires_exact_match.';
+
+CREATE FUNCTION parlant.check_canned_response() RETURNS trigger
+    LANGUAGE plpgsql AS $$
+DECLARE
+    strict_agent record;
+    rendered text;
+BEGIN
+    SELECT a.name, a.id INTO strict_agent
+    FROM parlant.parlant_session AS s
+    JOIN parlant.parlant_agent AS a ON a.workspace_id = s.workspace_id AND a.id = s.agent_id
+    WHERE s.workspace_id = NEW.workspace_id AND s.id = NEW.session_id AND a.composition_mode = 'strict';
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    rendered := parlant.render_canned_response(
+        (NEW.content ->> 'canned_response_id')::uuid, NEW.session_id,
+        CASE jsonb_typeof(NEW.content -> 'variables') WHEN 'object' THEN NEW.content -> 'variables' ELSE '{}' END);
+    IF rendered IS DISTINCT FROM parlant.message_text(NEW.content) THEN
+        RAISE EXCEPTION 'the message is not what its canned response renders to' USING
+            ERRCODE = 'check_violation',
+            SCHEMA = 'parlant', TABLE = 'parlant_event', CONSTRAINT = 'keep_to_canned_response',
+            DETAIL = 'Agent "' || strict_agent.name || '" is strict. Canned response ' || (NEW.content ->> 'canned_response_id')
+                     || ' says: ' || left(rendered, 1000),
+            HINT = 'Send what render_canned_response returns, with the variables passed to it as member variables of content.';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION parlant.check_canned_response() IS
+    'Trigger: refuses a message of a strict agent that names a canned response and has another text than it renders to.';
+
+CREATE FUNCTION parlant.message_text(content jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT coalesce(content ->> 'message', content ->> 'text', content ->> 'content')
+$$;
+COMMENT ON FUNCTION parlant.message_text(jsonb) IS 'Internal: the text of a message, under the names that clients give it.';

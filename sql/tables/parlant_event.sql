@@ -98,3 +98,9 @@ COMMENT ON TRIGGER refuse_change ON parlant.parlant_event IS
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON parlant.parlant_event
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.refuse_event_change();
 COMMENT ON TRIGGER refuse_truncate ON parlant.parlant_event IS 'Keeps the table from being emptied.';
+
+CREATE TRIGGER keep_to_canned_response AFTER INSERT ON parlant.parlant_event
+    FOR EACH ROW WHEN (NEW.event_type = 'agent_message' AND NEW.content ? 'canned_response_id')
+    EXECUTE FUNCTION parlant.check_canned_response();
+COMMENT ON TRIGGER keep_to_canned_response ON parlant.parlant_event IS
+    'Refuses a message of a strict agent that names a canned response and has another text.';

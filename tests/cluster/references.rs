@@ -23,6 +23,7 @@ pub const ROWS: &[(&str, &str)] = &[
     ("parlant_session_workflow", "session_id = :session1, workflow_id = 'w', trigger_reason = 'r'"),
     ("parlant_template_parameter", "template_id = :template1, name = 'other', type = 'json', description = 'd'"),
     ("parlant_term", "agent_id = :agent1, name = 'other', description = 'd'"),
+    ("parlant_tool_call", "tool_id = :tool1, number = 2"),
     ("parlant_tool_integration", "parlant_tool_id = :tool1, integration_type = 'mcp_server', target_id = 't'"),
     (
         "parlant_variable",
@@ -98,6 +99,7 @@ pub const REFERENCES: &[Reference] = &[
     reference("parlant_template_parameter", "template_is_in_the_workspace", "template_id", Cascade,
         &["template_id = :rival_template"]),
     reference("parlant_term", "agent_is_in_the_workspace", "agent_id", Cascade, RIVAL_AGENT),
+    reference("parlant_tool_call", "tool_is_in_the_workspace", "tool_id", Cascade, &["tool_id = :rival_tool"]),
     reference("parlant_tool_integration", "tool_is_in_the_workspace", "parlant_tool_id", Cascade,
         &["parlant_tool_id = :rival_tool"]),
     reference("parlant_variable", "agent_is_in_the_workspace", "agent_id", Cascade,

@@ -15,6 +15,7 @@ const FILES: &[(&str, &str)] = &[
     ("parlant_term.sql", include_str!("../../../sql/tables/parlant_term.sql")),
     ("parlant_tool.sql", include_str!("../../../sql/tables/parlant_tool.sql")),
     ("parlant_tool_integration.sql", include_str!("../../../sql/tables/parlant_tool_integration.sql")),
+    ("parlant_tool_call.sql", include_str!("../../../sql/tables/parlant_tool_call.sql")),
     ("parlant_agent_tool.sql", include_str!("../../../sql/tables/parlant_agent_tool.sql")),
     ("parlant_journey.sql", include_str!("../../../sql/tables/parlant_journey.sql")),
     ("parlant_journey_state.sql", include_str!("../../../sql/tables/parlant_journey_state.sql")),
