@@ -1,0 +1,2 @@
+# the same functions and tables by a plain script
+sql -f "$SCRATCH/plain.sql"

@@ -1,0 +1,2 @@
+# CREATE EXTENSION parlant
+sql -c "CREATE EXTENSION parlant"
