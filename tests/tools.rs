@@ -434,6 +434,15 @@ fn parameters_of_a_workflow_template_are_checked_all_at_once() {
     let paths: Vec<_> = found.iter().map(|problem| problem.split(' ').next().unwrap()).collect();
     assert_eq!(paths, ["", "", "/city", "/city", "/days", "/tags", "/unit"], "{found:?}");
     assert_eq!(problems("[]").len(), 1);
+    let filled = text(
+        &mut connection,
+        r#"SELECT parlant.template_parameters(:template1, '{"city": "Rome", "name": "x"}')::text"#,
+    );
+    assert_eq!(filled, r#"{"city": "Rome", "days": 3, "name": "x"}"#);
+    connection
+        .assert_refused(&with_ids(r#"SELECT parlant.template_parameters(:template1, '{"unit": "K"}')"#), "22023")
+        .detail("/: \"city\" is a required property; ")
+        .hint("check_template_parameters");
     connection.assert_refused(&with_ids("SELECT parlant.check_template_parameters(:agent1, '{}')"), "P0002");
     connection
         .run(r#"UPDATE parlant.parlant_template_parameter SET validation = '{"pattern": "("}' WHERE name = 'city'"#);

@@ -423,3 +423,107 @@ CREATE FUNCTION parlant.message_text(content jsonb) RETURNS text
     SELECT coalesce(content ->> 'message', content ->> 'text', content ->> 'content')
 $$;
 COMMENT ON FUNCTION parlant.message_text(jsonb) IS 'Internal: the text of a message, under the names that clients give it.';
+
+CREATE FUNCTION parlant.session_context(session_id uuid, recent_events integer DEFAULT 20) RETURNS jsonb
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    session record;
+    agent jsonb;
+    journey jsonb;
+    guidelines jsonb;
+    terms jsonb;
+    canned_responses jsonb;
+    events jsonb;
+    messages text;
+    last_message text;
+BEGIN
+    IF recent_events IS NULL OR recent_events NOT BETWEEN 0 AND 1000 THEN
+        RAISE EXCEPTION 'recent_events is out of range' USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'It is ' || coalesce(recent_events::text, 'NULL') || '.',
+            HINT = 'Pass a number from 0 to 1000; read_events reads more.';
+    END IF;
+    SELECT s.workspace_id, s.agent_id, s.current_journey_id, s.current_state_id, jsonb_build_object(
+        'session_id', s.id, 'status', s.status, 'mode', s.mode, 'title', s.title, 'session_type', s.session_type,
+        'user_id', s.user_id, 'customer_id', s.customer_id, 'locale', s.locale, 'timezone', s.timezone, 'tags', s.tags,
+        'metadata', s.metadata, 'event_count', s.event_count, 'message_count', s.message_count,
+        'started_at', timezone('utc', s.started_at), 'last_activity_at', timezone('utc', s.last_activity_at),
+        'ended_at', timezone('utc', s.ended_at)) AS document
+    INTO session
+    FROM parlant.parlant_session AS s WHERE s.id = session_context.session_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('session', session_context.session_id::text);
+    END IF;
+
+    SELECT jsonb_build_object(
+        'agent_id', a.id, 'name', a.name, 'description', a.description, 'status', a.status,
+        'composition_mode', a.composition_mode, 'conversation_style', a.conversation_style,
+        'system_prompt', a.system_prompt, 'system_instructions', a.system_instructions,
+        'model_provider', a.model_provider, 'model_name', a.model_name, 'temperature', a.temperature,
+        'max_tokens', a.max_tokens, 'max_context_length', a.max_context_length,
+        'response_timeout_ms', a.response_timeout_ms, 'allow_interruption', a.allow_interruption,
+        'allow_proactive_messages', a.allow_proactive_messages, 'pii_handling_mode', a.pii_handling_mode,
+        'custom_config', a.custom_config)
+    INTO agent
+    FROM parlant.parlant_agent AS a
+    WHERE a.workspace_id = session.workspace_id AND a.id = session.agent_id AND a.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('agent', session.agent_id::text);
+    END IF;
+
+    IF session.current_journey_id IS NOT NULL THEN
+        SELECT jsonb_build_object(
+            'journey_id', j.id, 'title', j.title, 'description', j.description, 'allow_skipping', j.allow_skipping,
+            'allow_revisiting', j.allow_revisiting, 'state_id', s.id, 'state_name', s.name, 'state_type', s.state_type,
+            'prompt', s.chat_prompt, 'tool_id', s.tool_id, 'tool_config', s.tool_config, 'condition', s.condition,
+            'is_final', s.is_final, 'allow_skip', s.allow_skip,
+            'next_states', coalesce((
+                SELECT jsonb_agg(to_jsonb(next) - 'place' ORDER BY next.place)
+                FROM (SELECT n.*, row_number() OVER () AS place FROM parlant.next_states(session_context.session_id) AS n) AS next),
+                '[]'))
+        INTO journey
+        FROM parlant.parlant_journey AS j
+        LEFT JOIN parlant.parlant_journey_state AS s
+          ON s.workspace_id = j.workspace_id AND s.journey_id = j.id AND s.id = session.current_state_id
+        WHERE j.workspace_id = session.workspace_id AND j.id = session.current_journey_id;
+    END IF;
+
+    SELECT jsonb_agg(to_jsonb(g) - 'place' ORDER BY g.place) INTO guidelines
+    FROM (SELECT g.*, row_number() OVER () AS place FROM parlant.session_guidelines(session_context.session_id) AS g LIMIT 1000) AS g;
+
+    SELECT jsonb_agg(jsonb_build_object(
+               'offset', e."offset", 'event_id', e.id, 'event_type', e.event_type, 'content', e.content, 'metadata', e.metadata,
+               'tool_call_id', e.tool_call_id, 'journey_id', e.journey_id, 'state_id', e.state_id,
+               'created_at', timezone('utc', e.created_at)) ORDER BY e."offset"),
+           -- A character that is in no term keeps terms from reaching from one message into the next.
+           string_agg(parlant.message_text(e.content), E'\n\x01\n' ORDER BY e."offset" DESC)
+               FILTER (WHERE e.event_type IN ('customer_message', 'agent_message')),
+           (array_agg(parlant.message_text(e.content) ORDER BY e."offset" DESC)
+               FILTER (WHERE e.event_type = 'customer_message'))[1]
+    INTO events, messages, last_message
+    FROM (SELECT * FROM parlant.parlant_event AS e
+          WHERE e.workspace_id = session.workspace_id AND e.session_id = session_context.session_id
+          ORDER BY e."offset" DESC LIMIT recent_events) AS e;
+
+    IF messages <> '' THEN
+        SELECT jsonb_agg(jsonb_build_object('term_id', t.term_id, 'name', t.name, 'description', t.description,
+                                            'importance', t.importance) ORDER BY t.importance DESC, t.name) INTO terms
+        FROM (SELECT DISTINCT f.term_id, f.name, f.description, f.importance
+              FROM parlant.find_terms(session.agent_id, left(messages, 200000)) AS f
+              ORDER BY f.importance DESC, f.name LIMIT 100) AS t;
+    END IF;
+
+    SELECT jsonb_agg(to_jsonb(c) - 'place' ORDER BY c.place) INTO canned_responses
+    FROM (SELECT c.*, row_number() OVER () AS place
+          FROM parlant.find_canned_responses(session_context.session_id, left(last_message, 10000)) AS c) AS c;
+
+    RETURN jsonb_build_object(
+        'agent', agent, 'session', session.document, 'journey', journey, 'guidelines', coalesce(guidelines, '[]'),
+        'tools', parlant.agent_tools(session.agent_id), 'terms', coalesce(terms, '[]'),
+        'variables', parlant.session_variables(session_context.session_id),
+        'canned_responses', coalesce(canned_responses, '[]'), 'events', coalesce(events, '[]'));
+END $$;
+COMMENT ON FUNCTION parlant.session_context(uuid, integer) IS
+    'Everything that an engine needs for the next turn of a session, in one document: agent, session, journey with next '
+    'states, guidelines in order, tools, terms that the recent messages mention, variables, canned responses that fit '
+    'the last customer message, and the recent events. Secrets are left out.';

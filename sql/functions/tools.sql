@@ -544,3 +544,27 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION parlant.check_template_parameters(uuid, jsonb) IS
     'Everything that is wrong with parameters for a workflow template, each with a JSON Pointer; no row if nothing.';
+
+CREATE FUNCTION parlant.template_parameters(template_id uuid, parameters jsonb DEFAULT '{}') RETURNS jsonb
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    problems text;
+BEGIN
+    SELECT string_agg(coalesce(nullif(p.path, ''), '/') || ': ' || p.message, '; ') INTO problems
+    FROM parlant.check_template_parameters(template_parameters.template_id, template_parameters.parameters) AS p;
+    IF problems IS NOT NULL THEN
+        RAISE EXCEPTION 'workflow template "%" does not take these parameters', (
+            SELECT t.name FROM parlant.parlant_workflow_template AS t WHERE t.id = template_parameters.template_id) USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = problems,
+            HINT = 'check_template_parameters lists the problems as rows.';
+    END IF;
+    RETURN coalesce((
+        SELECT jsonb_object_agg(p.name, p.default_value)
+        FROM parlant.parlant_workflow_template AS t
+        JOIN parlant.parlant_template_parameter AS p ON p.workspace_id = t.workspace_id AND p.template_id = t.id
+        WHERE t.id = template_parameters.template_id AND coalesce(p.default_value, 'null') <> 'null'), '{}') || parameters;
+END $$;
+COMMENT ON FUNCTION parlant.template_parameters(uuid, jsonb) IS
+    'The parameters for a workflow template, checked, with the defaults of those that are left out. An error lists '
+    'everything that is wrong.';
