@@ -441,3 +441,96 @@ END $$;
 COMMENT ON FUNCTION parlant.next_states(uuid, jsonb) IS
     'Where a session can go from its state, best first. holds is NULL where the application must judge; missing are the '
     'variables that a condition asks for and does not find; problem is what is wrong with it.';
+
+CREATE FUNCTION parlant.keep_journey_totals() RETURNS trigger
+    LANGUAGE plpgsql AS $$
+BEGIN
+    -- What the client logged under the same type may have any content, so nothing of it is cast.
+    UPDATE parlant.parlant_journey AS journey
+    SET total_of_deleted_sessions = jsonb_build_object(
+            'sessions', coalesce((total_of_deleted_sessions ->> 'sessions')::bigint, 0) + walked.entered,
+            'completed', coalesce((total_of_deleted_sessions ->> 'completed')::bigint, 0) + walked.completed)
+    FROM (SELECT event.journey_id, max((content -> 'kind' = '"enter"')::integer) AS entered,
+                 max((content -> 'completes' = 'true')::integer) AS completed
+          FROM parlant.parlant_event AS event
+          WHERE event.workspace_id = OLD.workspace_id AND event.session_id = OLD.id
+            AND event.event_type = 'journey_transition'
+          GROUP BY event.journey_id) AS walked
+    WHERE journey.workspace_id = OLD.workspace_id AND journey.id = walked.journey_id;
+    UPDATE parlant.parlant_journey_transition AS transition
+    SET use_count_of_deleted_sessions = use_count_of_deleted_sessions + taken.times
+    FROM (SELECT event.journey_id, content ->> 'transition_id' AS transition_id, count(*) AS times
+          FROM parlant.parlant_event AS event
+          WHERE event.workspace_id = OLD.workspace_id AND event.session_id = OLD.id
+            AND event.event_type = 'journey_transition'
+          GROUP BY 1, 2) AS taken
+    WHERE transition.workspace_id = OLD.workspace_id AND transition.journey_id = taken.journey_id
+      AND transition.id::text = taken.transition_id;
+    RETURN OLD;
+END $$;
+COMMENT ON FUNCTION parlant.keep_journey_totals() IS
+    'Trigger: keeps for the totals of journeys and transitions what a session adds to them that is deleted.';
+
+CREATE FUNCTION parlant.refresh_journey_totals() RETURNS bigint
+    LANGUAGE plpgsql AS $$
+DECLARE
+    changed bigint;
+    changed_transitions bigint;
+BEGIN
+    WITH walked AS (
+        SELECT workspace_id, journey_id, count(DISTINCT session_id) FILTER (WHERE content -> 'kind' = '"enter"') AS sessions,
+               count(DISTINCT session_id) FILTER (WHERE content -> 'completes' = 'true') AS completed,
+               max(created_at) FILTER (WHERE content -> 'kind' = '"enter"') AS last_used_at
+        FROM parlant.parlant_event WHERE event_type = 'journey_transition' AND journey_id IS NOT NULL GROUP BY 1, 2
+    ), summed AS (
+        SELECT journey.workspace_id, journey.id,
+               coalesce(walked.sessions, 0) + coalesce((total_of_deleted_sessions ->> 'sessions')::bigint, 0) AS sessions,
+               coalesce(walked.completed, 0) + coalesce((total_of_deleted_sessions ->> 'completed')::bigint, 0) AS completed,
+               greatest(journey.last_used_at, walked.last_used_at) AS last_used_at
+        FROM parlant.parlant_journey AS journey
+        LEFT JOIN walked ON walked.workspace_id = journey.workspace_id AND walked.journey_id = journey.id
+    ), total AS (
+        SELECT workspace_id, id, least(sessions, 2147483647)::integer AS sessions,
+               CASE WHEN sessions > 0 THEN least(round(100.0 * completed / sessions), 100) ELSE 0 END::integer
+                   AS completion_rate, last_used_at
+        FROM summed
+    ), held AS (
+        SELECT total.* FROM parlant.parlant_journey AS journey
+        JOIN total ON total.workspace_id = journey.workspace_id AND total.id = journey.id
+        WHERE (journey.total_sessions, journey.completion_rate, journey.last_used_at)
+              IS DISTINCT FROM (total.sessions, total.completion_rate, total.last_used_at)
+        ORDER BY journey.id FOR NO KEY UPDATE OF journey
+    )
+    UPDATE parlant.parlant_journey AS journey
+    SET total_sessions = held.sessions, completion_rate = held.completion_rate, last_used_at = held.last_used_at
+    FROM held WHERE journey.workspace_id = held.workspace_id AND journey.id = held.id;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+
+    WITH taken AS (
+        SELECT workspace_id, journey_id, content ->> 'transition_id' AS transition_id, count(*) AS times,
+               max(created_at) AS last_used_at
+        FROM parlant.parlant_event
+        WHERE event_type = 'journey_transition' AND journey_id IS NOT NULL AND content ->> 'transition_id' IS NOT NULL
+        GROUP BY 1, 2, 3
+    ), total AS (
+        SELECT transition.workspace_id, transition.id,
+               least(coalesce(taken.times, 0) + transition.use_count_of_deleted_sessions, 2147483647)::integer AS use_count,
+               greatest(transition.last_used_at, taken.last_used_at) AS last_used_at
+        FROM parlant.parlant_journey_transition AS transition
+        LEFT JOIN taken ON taken.workspace_id = transition.workspace_id AND taken.journey_id = transition.journey_id
+                       AND taken.transition_id = transition.id::text
+    ), held AS (
+        SELECT total.* FROM parlant.parlant_journey_transition AS transition
+        JOIN total ON total.workspace_id = transition.workspace_id AND total.id = transition.id
+        WHERE (transition.use_count, transition.last_used_at) IS DISTINCT FROM (total.use_count, total.last_used_at)
+        ORDER BY transition.id FOR NO KEY UPDATE OF transition
+    )
+    UPDATE parlant.parlant_journey_transition AS transition
+    SET use_count = held.use_count, last_used_at = held.last_used_at
+    FROM held WHERE transition.workspace_id = held.workspace_id AND transition.id = held.id;
+    GET DIAGNOSTICS changed_transitions = ROW_COUNT;
+    RETURN changed + changed_transitions;
+END $$;
+COMMENT ON FUNCTION parlant.refresh_journey_totals() IS
+    'Totals of journeys and transitions from the hops in the log and from what deleted sessions have left; part of '
+    'refresh_totals().';

@@ -54,6 +54,12 @@ COMMENT ON CONSTRAINT parlant_journey_agent_key ON parlant.parlant_journey IS
 COMMENT ON CONSTRAINT parlant_journey_title_key ON parlant.parlant_journey IS
     'Makes titles unique at an agent; finds a journey by title.';
 
+ALTER TABLE parlant.parlant_journey ADD COLUMN total_of_deleted_sessions jsonb NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN parlant.parlant_journey.total_of_deleted_sessions IS
+    'Object: sessions and completed, what deleted sessions add to total_sessions and completion_rate; kept by a trigger.';
+ALTER TABLE parlant.parlant_journey ADD CONSTRAINT total_of_deleted_sessions_is_an_object
+    CHECK (jsonb_typeof(total_of_deleted_sessions) = 'object');
+
 ALTER TABLE parlant.parlant_journey ALTER COLUMN id SET DEFAULT parlant.uuidv7();
 
 CREATE TRIGGER fill_workspace_id BEFORE INSERT ON parlant.parlant_journey

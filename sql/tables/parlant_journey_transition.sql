@@ -44,6 +44,11 @@ COMMENT ON CONSTRAINT from_state_is_in_the_journey_and_not_final ON parlant.parl
 
 ALTER TABLE parlant.parlant_journey_transition ALTER COLUMN id SET DEFAULT parlant.uuidv7();
 
+ALTER TABLE parlant.parlant_journey_transition ADD COLUMN use_count_of_deleted_sessions integer NOT NULL DEFAULT 0;
+COMMENT ON COLUMN parlant.parlant_journey_transition.use_count_of_deleted_sessions IS
+    'What deleted sessions add to use_count; kept by a trigger.';
+ALTER TABLE parlant.parlant_journey_transition ADD CONSTRAINT use_count_of_deleted_sessions_is_not_negative
+    CHECK (use_count_of_deleted_sessions >= 0);
 ALTER TABLE parlant.parlant_journey_transition ADD COLUMN condition_kind text NOT NULL DEFAULT 'natural';
 COMMENT ON COLUMN parlant.parlant_journey_transition.condition_kind IS
     'Who judges the condition: natural = the application''s model, expression = the database, for it is CEL.';

@@ -152,6 +152,11 @@ CREATE TRIGGER leave_state_with_journey BEFORE INSERT OR UPDATE ON parlant.parla
 COMMENT ON TRIGGER leave_state_with_journey ON parlant.parlant_session IS
     'Clears current_state_id when the session leaves its journey or the journey is deleted.';
 
+CREATE TRIGGER keep_journey_totals BEFORE DELETE ON parlant.parlant_session
+    FOR EACH ROW EXECUTE FUNCTION parlant.keep_journey_totals();
+COMMENT ON TRIGGER keep_journey_totals ON parlant.parlant_session IS
+    'Keeps what a deleted session adds to the totals of journeys and transitions, while its events are still there.';
+
 CREATE TRIGGER set_ended_at BEFORE INSERT OR UPDATE ON parlant.parlant_session
     FOR EACH ROW WHEN (NEW.status <> 'active' AND NEW.ended_at IS NULL)
     EXECUTE FUNCTION parlant.set_ended_at();
