@@ -10,8 +10,8 @@ use crate::error::error;
 use crate::json::{JsonbOut, JsonbText};
 use parlant_core::condition::{Outcome, Variables};
 use pgrx::PgSqlErrorCode::{
-    ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_NO_DATA_FOUND, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-    ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+    ERRCODE_INSUFFICIENT_PRIVILEGE, ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_NO_DATA_FOUND,
+    ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 };
 use pgrx::Uuid;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -427,7 +427,15 @@ fn row(journey: &Journey, state: State, path: &[Value]) -> Position {
 /// The session with its row locked, and in the place where the caller can have seen it.
 fn locked(id: Uuid) -> Result<Session, ErrorReport> {
     let before = Session::read(id)?.ok_or_else(|| session_not_found(id))?;
-    let session = Session::lock(id)?.ok_or_else(|| session_not_found(id))?;
+    // Row-level security lets some read a session who may not change it.
+    let session = Session::lock(id)?.ok_or_else(|| {
+        error(
+            ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("session {id} cannot be moved"),
+            "It takes permission to write in its workspace.".to_owned(),
+            "Enter the workspace as a user who may write.",
+        )
+    })?;
     if session.has_moved_since(&before)? {
         return Err(wrong_state(
             format!("session {id} was moved by another call at the same time"),
@@ -518,4 +526,48 @@ fn journey_not_found(id: Uuid) -> ErrorReport {
         "No such journey is visible to you.".to_owned(),
         "Check the id. It may also belong to a workspace that you cannot see.",
     )
+}
+
+#[cfg(any(test, feature = "pg_test"))]
+#[pg_schema]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use pgrx::prelude::*;
+
+    const WORLD: &str = r#"
+        INSERT INTO parlant.parlant_agent (id, workspace_id, name) VALUES ('00000000-0000-4000-8000-000000000001', 'w', 'a');
+        INSERT INTO parlant.parlant_session (id, agent_id)
+        VALUES ('00000000-0000-4000-8000-000000000002', '00000000-0000-4000-8000-000000000001');
+        CREATE TEMP TABLE journey AS SELECT parlant.create_journey('00000000-0000-4000-8000-000000000001', '{"title": "t",
+            "states": [{"name": "ask", "type": "chat", "is_initial": true, "prompt": "?"}, {"name": "end", "type": "final"}],
+            "transitions": [{"from": "ask", "to": "end", "condition": "age >= 18", "condition_kind": "expression"}]}') AS id;
+        SELECT parlant.enter_journey('00000000-0000-4000-8000-000000000002', id) FROM journey"#;
+
+    fn state(call: &str) -> Option<String> {
+        Spi::get_one(&format!("SELECT state_name FROM parlant.{call}")).unwrap()
+    }
+
+    #[pg_test]
+    fn a_session_advances_when_the_condition_holds() {
+        Spi::run(WORLD).unwrap();
+        let advanced = state(r#"advance_journey('00000000-0000-4000-8000-000000000002', variables => '{"age": 20}')"#);
+        assert_eq!(advanced.as_deref(), Some("end"));
+    }
+
+    #[pg_test(error = "no way leads on from state \"ask\" now")]
+    fn a_session_does_not_advance_when_nothing_holds() {
+        Spi::run(WORLD).unwrap();
+        state(r#"advance_journey('00000000-0000-4000-8000-000000000002', variables => '{"age": 2}')"#);
+    }
+
+    #[pg_test]
+    fn a_state_is_skipped_and_revisited_and_left() {
+        Spi::run(WORLD).unwrap();
+        Spi::run(r#"UPDATE parlant.parlant_session SET variables = '{"age": 20}'"#).unwrap();
+        let ask = "(SELECT id FROM parlant.parlant_journey_state WHERE name = 'ask')";
+        let revisited = state(&format!("revisit_state('00000000-0000-4000-8000-000000000002', {ask})"));
+        assert_eq!(revisited.as_deref(), Some("ask"));
+        assert_eq!(state("skip_state('00000000-0000-4000-8000-000000000002')").as_deref(), Some("end"));
+        assert_eq!(state("exit_journey('00000000-0000-4000-8000-000000000002')").as_deref(), Some("end"));
+    }
 }
