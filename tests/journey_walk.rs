@@ -63,7 +63,7 @@ impl Walk {
     fn sql(&mut self, call: &str) -> String {
         let mut sql = call.replace(":journey)", &format!("'{}')", self.journey));
         while let (Some(start), Some(end)) = (sql.find('{'), sql.find('}')) {
-            let id = self.state(&sql[start + 1..end].to_owned());
+            let id = self.state(&sql[start + 1..end]);
             sql.replace_range(start..=end, &format!("'{id}'"));
         }
         with_ids(&format!("SELECT concat_ws(' ', state_name, jsonb_array_length(path), is_final) FROM parlant.{sql}"))
