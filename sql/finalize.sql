@@ -7,6 +7,9 @@ COMMENT ON FUNCTION parlant.install_tables() IS
     'Makes what is missing of the tables of parlant, with everything on them, and tells what it made. '
     'Run it after restoring a dump of an earlier version.';
 
+COMMENT ON FUNCTION parlant.install_tables(integer) IS
+    'The same, but where the event table is missing it is made in this many partitions by the hash of the session.';
+
 -- Nobody has what was not granted to them.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA parlant FROM PUBLIC;
 

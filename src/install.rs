@@ -3,7 +3,9 @@
 use crate::conversation;
 use crate::error::{error, internal};
 use parlant_core::schema::{self, Object, Statement};
-use pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE;
+use pgrx::PgSqlErrorCode::{
+    ERRCODE_INSUFFICIENT_PRIVILEGE, ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
@@ -70,9 +72,52 @@ const NEXT_RELEASE: &str = "
 #[pg_extern(volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn install_tables() -> Result<TableIterator<'static, (name!(kind, String), name!(name, String))>, ErrorReport> {
-    let statements = schema::statements()
-        .map_err(|unknown| internal(format!("{}: unknown statement: {}", unknown.file, unknown.sql)))?;
-    let made = Spi::connect_mut(|client| {
+    Ok(as_rows(install(statements()?)?))
+}
+
+/// The same, but where the event table is missing it is made in partitions.
+///
+/// # Errors
+/// 22023 for a number of partitions out of range, 55000 if the event table is there and has none.
+#[pg_extern(volatile, parallel_unsafe, name = "install_tables")]
+#[search_path(pg_catalog, pg_temp)]
+fn install_partitioned_tables(
+    event_partitions: i32,
+) -> Result<TableIterator<'static, (name!(kind, String), name!(name, String))>, ErrorReport> {
+    let partitions = u16::try_from(event_partitions).ok().filter(|number| (1..=1024).contains(number));
+    let Some(partitions) = partitions else {
+        return Err(error(
+            ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("{event_partitions} partitions are out of range"),
+            "The event table can have 1 to 1024 partitions.".to_owned(),
+            "Take a few times as many as the server has cores: their number does not change later.",
+        ));
+    };
+    let partitions = match kind_of_event_table()?.as_deref() {
+        None => partitions,
+        Some("p") => 0, // It has them already.
+        Some(_) => {
+            return Err(error(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "parlant_event is there and is not partitioned".to_owned(),
+                "A table cannot be changed into a partitioned one.".to_owned(),
+                "docs/conversation.md tells how to move its events into a partitioned one.",
+            ));
+        }
+    };
+    Ok(as_rows(install(schema::partitioned(statements()?, partitions))?))
+}
+
+fn statements() -> Result<Vec<Statement>, ErrorReport> {
+    schema::statements().map_err(|unknown| internal(format!("{}: unknown statement: {}", unknown.file, unknown.sql)))
+}
+
+fn as_rows(made: Vec<Object>) -> TableIterator<'static, (name!(kind, String), name!(name, String))> {
+    TableIterator::new(made.into_iter().map(|object| (object.kind.to_owned(), object.name)))
+}
+
+fn install(statements: Vec<Statement>) -> Result<Vec<Object>, ErrorReport> {
+    Spi::connect_mut(|client| {
         client.update(LOCK, None, &[]).map_err(internal)?;
         let names = statements
             .iter()
@@ -91,9 +136,17 @@ fn install_tables() -> Result<TableIterator<'static, (name!(kind, String), name!
         if made.iter().any(|object| (object.kind, object.name.as_str()) == ("trigger", "parlant_event.count_events")) {
             conversation::recount()?;
         }
-        Ok::<Vec<Object>, ErrorReport>(made)
-    })?;
-    Ok(TableIterator::new(made.into_iter().map(|object| (object.kind.to_owned(), object.name))))
+        Ok(made)
+    })
+}
+
+/// As pg_class has it; none where there is no such table.
+fn kind_of_event_table() -> Result<Option<String>, ErrorReport> {
+    const KIND: &str = "SELECT relkind::text FROM pg_class WHERE oid = to_regclass('parlant.parlant_event')";
+    Spi::connect(|client| {
+        let kind = client.select(KIND, Some(1), &[]).map_err(internal)?;
+        if kind.is_empty() { Ok(None) } else { kind.first().get_one().map_err(internal) }
+    })
 }
 
 fn is_to_run(statement: &Statement, existing: &HashSet<(String, String)>) -> bool {

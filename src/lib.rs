@@ -24,6 +24,7 @@ mod json;
 mod json_schema;
 mod owner;
 mod parent;
+mod pii;
 mod row;
 mod statement;
 mod transition;
@@ -57,7 +58,11 @@ extension_sql_file!(
     requires = [json_schema_violations, tool_health, is_disabled_by, host_tools]
 );
 extension_sql_file!("../sql/functions/knowledge.sql", name = "knowledge", requires = [search_knowledge]);
-extension_sql_file!("../sql/functions/conversation.sql", name = "conversation", requires = [lock_session]);
+extension_sql_file!(
+    "../sql/functions/conversation.sql",
+    name = "conversation",
+    requires = [lock_session, erase_customer, mask_personal_data, mask_personal_json]
+);
 extension_sql_file!(
     "../sql/functions/journey.sql",
     name = "journey",

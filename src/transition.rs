@@ -1,4 +1,4 @@
-//! The rows that a statement has inserted, as an `AFTER` statement trigger gets them: read from memory, without a query.
+//! The rows that a statement has inserted or deleted, as an `AFTER` statement trigger gets them: read from memory, without a query.
 
 use crate::error::internal;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -14,14 +14,26 @@ pub(crate) struct Transition<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Transition<'a, N> {
-    /// The new rows of the trigger's statement, with these columns.
+    /// The rows that the trigger's statement has inserted, with these columns.
     pub(crate) fn new_rows(trigger: &'a PgTrigger<'a>, columns: [&str; N]) -> Result<Self, ErrorReport> {
-        let data = trigger.trigger_data();
-        if data.tg_newtable.is_null() {
-            return Err(internal("the trigger has no table of new rows"));
+        Self::of(trigger, trigger.trigger_data().tg_newtable, columns)
+    }
+
+    /// The rows that the trigger's statement has deleted, with these columns.
+    pub(crate) fn old_rows(trigger: &'a PgTrigger<'a>, columns: [&str; N]) -> Result<Self, ErrorReport> {
+        Self::of(trigger, trigger.trigger_data().tg_oldtable, columns)
+    }
+
+    fn of(
+        trigger: &'a PgTrigger<'a>,
+        rows: *mut pg_sys::Tuplestorestate,
+        columns: [&str; N],
+    ) -> Result<Self, ErrorReport> {
+        if rows.is_null() {
+            return Err(internal("the trigger has no transition table"));
         }
         // SAFETY: a trigger runs with its relation open.
-        let description = unsafe { (*data.tg_relation).rd_att };
+        let description = unsafe { (*trigger.trigger_data().tg_relation).rd_att };
         let mut numbers = [0; N];
         for (number, column) in numbers.iter_mut().zip(columns) {
             let name = CString::new(column).map_err(internal)?;
@@ -34,12 +46,12 @@ impl<'a, const N: usize> Transition<'a, N> {
         // SAFETY: the rows are there as long as the trigger runs. Other triggers read them too, each through a pointer
         // of its own, as the executor's node for transition tables has it. The slot is for rows of this description.
         let slot = unsafe {
-            let pointer = pg_sys::tuplestore_alloc_read_pointer(data.tg_newtable, pg_sys::EXEC_FLAG_REWIND as i32);
-            pg_sys::tuplestore_select_read_pointer(data.tg_newtable, pointer);
-            pg_sys::tuplestore_rescan(data.tg_newtable);
+            let pointer = pg_sys::tuplestore_alloc_read_pointer(rows, pg_sys::EXEC_FLAG_REWIND as i32);
+            pg_sys::tuplestore_select_read_pointer(rows, pointer);
+            pg_sys::tuplestore_rescan(rows);
             pg_sys::MakeSingleTupleTableSlot(description, &raw const pg_sys::TTSOpsMinimalTuple)
         };
-        Ok(Transition { rows: data.tg_newtable, slot, columns: numbers, trigger: PhantomData })
+        Ok(Transition { rows, slot, columns: numbers, trigger: PhantomData })
     }
 
     /// Goes to the next row; false after the last.

@@ -8,6 +8,7 @@ pub mod event;
 pub mod fusion;
 pub mod journey;
 pub mod json_schema;
+pub mod pii;
 pub mod schema;
 pub mod template;
 pub mod term;

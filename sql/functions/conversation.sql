@@ -211,8 +211,11 @@ BEGIN
                    AND event.content = sent -> 'content'
                    AND (sent ->> 'tool_call_id' IS NULL OR sent ->> 'tool_call_id' = event.tool_call_id) AS is_same
             FROM pg_catalog.jsonb_array_elements(events) AS sent
-            JOIN parlant.parlant_event AS event ON event.idempotency_key = sent ->> 'idempotency_key'
-            WHERE workspace_id = workspace AND event.session_id = append_events.session_id
+            -- Has each key looked up in its index, where a join could read the whole session.
+            CROSS JOIN LATERAL (
+                SELECT * FROM parlant.parlant_event AS event
+                WHERE workspace_id = workspace AND event.session_id = append_events.session_id
+                  AND event.idempotency_key = sent ->> 'idempotency_key' LIMIT 1) AS event
         LOOP
             PERFORM parlant.check_repetition(earlier.idempotency_key, earlier."offset", earlier.is_same);
         END LOOP;
@@ -222,9 +225,10 @@ BEGIN
             SELECT element, n, event.id, event."offset", event.created_at,
                    pg_catalog.count(*) FILTER (WHERE event.id IS NULL) OVER (ORDER BY n) AS place
             FROM pg_catalog.jsonb_array_elements(events) WITH ORDINALITY AS element (element, n)
-            LEFT JOIN parlant.parlant_event AS event
-              ON event.workspace_id = workspace AND event.session_id = append_events.session_id
-             AND event.idempotency_key = element ->> 'idempotency_key'
+            LEFT JOIN LATERAL (
+                SELECT * FROM parlant.parlant_event AS event
+                WHERE event.workspace_id = workspace AND event.session_id = append_events.session_id
+                  AND event.idempotency_key = element ->> 'idempotency_key' LIMIT 1) AS event ON true
         ), appended AS (
             INSERT INTO parlant.parlant_event AS event (
                 workspace_id, session_id, event_type, content, metadata, tool_call_id, idempotency_key, tokens, cost)
@@ -369,3 +373,267 @@ COMMENT ON FUNCTION parlant.read_events(uuid, integer, integer, text) IS
     'the end, so that -20 reads the last 20. Types of events are separated by commas.';
 COMMENT ON FUNCTION parlant.lock_session(uuid) IS
     'Locks a session until the transaction ends, as appending to it does: others wait that append to it.';
+
+CREATE FUNCTION parlant.end_session(session_id uuid, status text DEFAULT 'completed', satisfaction_score integer DEFAULT NULL)
+    RETURNS void VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    workspace text := parlant.session_workspace(end_session.session_id);
+    found_status text;
+BEGIN
+    IF end_session.status IS NULL OR end_session.status NOT IN ('completed', 'abandoned') THEN
+        RAISE EXCEPTION 'a session cannot end as "%"', end_session.status USING
+            ERRCODE = 'invalid_text_representation',
+            DETAIL = 'The status tells how it ended.', HINT = 'It ends as completed or abandoned.';
+    END IF;
+    UPDATE parlant.parlant_session AS session
+    SET status = end_session.status, satisfaction_score = coalesce(end_session.satisfaction_score, session.satisfaction_score)
+    WHERE workspace_id = workspace AND id = end_session.session_id AND session.status = 'active';
+    IF NOT FOUND THEN
+        SELECT session.status INTO found_status FROM parlant.parlant_session AS session
+        WHERE workspace_id = workspace AND id = end_session.session_id;
+        IF found_status = 'active' THEN
+            RAISE EXCEPTION 'permission denied to end session %', end_session.session_id USING
+                ERRCODE = 'insufficient_privilege',
+                DETAIL = 'You may see the session, and not change it.', HINT = 'Ask somebody with permission write.';
+        END IF;
+        RAISE EXCEPTION 'session % has ended', end_session.session_id USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = pg_catalog.format('It is %s, and a session ends once.', found_status),
+            HINT = 'Start a new session.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION parlant.end_session(uuid, text, integer) IS
+    'Ends an active session as completed or abandoned, with the satisfaction of the customer from 1 to 5.';
+
+CREATE FUNCTION parlant.close_idle_sessions(idle interval DEFAULT '24 hours', max_sessions integer DEFAULT 1000)
+    RETURNS bigint VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql AS $$
+DECLARE
+    closed bigint;
+BEGIN
+    IF idle IS NULL OR idle < interval '2 minutes' THEN
+        RAISE EXCEPTION 'sessions cannot be idle after %', coalesce(idle::text, 'NULL') USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'It must be two minutes or more: events move last_activity_at once a minute.',
+            HINT = 'Leave it out for 24 hours.';
+    END IF;
+    PERFORM parlant.check_batch(max_sessions);
+    UPDATE parlant.parlant_session AS session SET status = 'abandoned'
+    FROM (SELECT workspace_id, id FROM parlant.parlant_session
+          WHERE status = 'active' AND last_activity_at < pg_catalog.timezone('utc', pg_catalog.now()) - idle
+          ORDER BY id LIMIT max_sessions FOR NO KEY UPDATE SKIP LOCKED) AS idler
+    WHERE session.workspace_id = idler.workspace_id AND session.id = idler.id;
+    GET DIAGNOSTICS closed = ROW_COUNT;
+    RETURN closed;
+END $$;
+COMMENT ON FUNCTION parlant.close_idle_sessions(interval, integer) IS
+    'Abandons active sessions without an event for some time, at most max_sessions of them, and returns their number: '
+    'call it again, in a transaction of its own, until that is 0. Sessions that somebody is writing to are left alone.';
+
+CREATE FUNCTION parlant.check_batch(max_sessions integer) RETURNS void
+    IMMUTABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
+BEGIN
+    IF max_sessions IS NULL OR max_sessions NOT BETWEEN 1 AND 100000 THEN
+        RAISE EXCEPTION 'max_sessions is %', coalesce(max_sessions::text, 'NULL') USING
+            ERRCODE = 'invalid_parameter_value', DETAIL = 'It must be 1 to 100000.',
+            HINT = 'A call locks its sessions until the transaction ends: rather call it more often.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION parlant.check_batch(integer) IS 'Refuses a number of sessions that is too large for one transaction.';
+
+CREATE FUNCTION parlant.apply_retention(dry_run boolean DEFAULT false, max_sessions integer DEFAULT 1000)
+    RETURNS TABLE (workspace_id text, agent_id uuid, sessions bigint, events bigint)
+    VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM parlant.check_batch(apply_retention.max_sessions);
+    IF apply_retention.dry_run THEN
+        RETURN QUERY
+            SELECT session.workspace_id, session.agent_id, pg_catalog.count(*), pg_catalog.sum(session.event_count)
+            FROM parlant.parlant_agent AS agent
+            JOIN parlant.parlant_session AS session ON session.workspace_id = agent.workspace_id AND session.agent_id = agent.id
+            WHERE session.ended_at < pg_catalog.timezone('utc', pg_catalog.now()) - pg_catalog.make_interval(days => agent.data_retention_days)
+            GROUP BY 1, 2 ORDER BY 1, 2;
+        RETURN;
+    END IF;
+    RETURN QUERY
+        WITH due AS MATERIALIZED (
+            SELECT session.workspace_id, session.id
+            FROM parlant.parlant_agent AS agent
+            JOIN parlant.parlant_session AS session ON session.workspace_id = agent.workspace_id AND session.agent_id = agent.id
+            WHERE session.ended_at < pg_catalog.timezone('utc', pg_catalog.now()) - pg_catalog.make_interval(days => agent.data_retention_days)
+            ORDER BY session.id LIMIT apply_retention.max_sessions
+            FOR UPDATE OF session SKIP LOCKED
+        ), deleted AS (
+            DELETE FROM parlant.parlant_session AS session USING due
+            WHERE session.workspace_id = due.workspace_id AND session.id = due.id
+            RETURNING session.workspace_id, session.agent_id, session.event_count
+        )
+        SELECT deleted.workspace_id, deleted.agent_id, pg_catalog.count(*), pg_catalog.sum(deleted.event_count)
+        FROM deleted GROUP BY 1, 2 ORDER BY 1, 2;
+END $$;
+COMMENT ON FUNCTION parlant.apply_retention(boolean, integer) IS
+    'Deletes ended sessions, with their events, that are older than data_retention_days of their agent, at most '
+    'max_sessions of them: call it again, in a transaction of its own, until it returns nothing. A dry run tells what is due.';
+
+CREATE FUNCTION parlant.session_transcript(session_id uuid) RETURNS text
+    STABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    workspace text := parlant.session_workspace(session_transcript.session_id);
+    session record;
+    transcript text;
+BEGIN
+    SELECT s.*, agent.name AS agent_name, agent.pii_handling_mode = 'strict' AS is_strict INTO session
+    FROM parlant.parlant_session AS s
+    LEFT JOIN parlant.parlant_agent AS agent ON agent.workspace_id = s.workspace_id AND agent.id = s.agent_id
+    WHERE s.workspace_id = workspace AND s.id = session_transcript.session_id;
+
+    SELECT pg_catalog.concat_ws(E'\n\n',
+               '# ' || coalesce(nullif(session.title, ''), 'Session ' || session.id),
+               pg_catalog.format('%s with %s, from %s UTC, %s%s.',
+                      pg_catalog.initcap(coalesce(session.session_type, 'conversation')), coalesce(session.agent_name, 'an agent'),
+                      pg_catalog.to_char(session.started_at, 'YYYY-MM-DD HH24:MI'),
+                      CASE session.status WHEN 'active' THEN 'still going on'
+                          ELSE session.status || pg_catalog.to_char(session.ended_at, '" at "YYYY-MM-DD HH24:MI') END,
+                      ', customer ' || session.customer_id),
+               pg_catalog.string_agg(parlant.transcript_line(event_type::text, content, tool_call_id, event.created_at,
+                                     coalesce(session.agent_name, 'Agent')), E'\n\n' ORDER BY event."offset"))
+        || E'\n'
+    INTO transcript
+    FROM parlant.parlant_event AS event
+    WHERE event.workspace_id = workspace AND event.session_id = session_transcript.session_id;
+    RETURN CASE WHEN session.is_strict THEN parlant.mask_personal_data(transcript) ELSE transcript END;
+END $$;
+COMMENT ON FUNCTION parlant.session_transcript(uuid) IS
+    'A session as Markdown, for a person to read. Where the agent handles personal data strictly, e-mail addresses, phone '
+    'numbers and card numbers are masked.';
+
+CREATE FUNCTION parlant.transcript_line(event_type text, content jsonb, tool_call_id text, created_at timestamp, agent text)
+    RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT CASE event_type
+        WHEN 'customer_message' THEN pg_catalog.format('**Customer**, %s', pg_catalog.to_char(created_at, 'HH24:MI:SS'))
+        WHEN 'agent_message' THEN pg_catalog.format('**%s**, %s', agent, pg_catalog.to_char(created_at, 'HH24:MI:SS'))
+        WHEN 'tool_call' THEN pg_catalog.format('*Call of %s* (%s): `%s`',
+            coalesce(content ->> 'tool_name', content ->> 'toolName', content ->> 'tool_id', content ->> 'toolId',
+                     content ->> 'tool', content ->> 'name'), tool_call_id,
+            coalesce(content -> 'parameters', content -> 'arguments', content -> 'args'))
+        WHEN 'tool_result' THEN pg_catalog.format('*Result of %s*: `%s`', tool_call_id,
+            coalesce(content -> 'result', content -> 'error', content -> 'output', content))
+        ELSE pg_catalog.format('*%s*: `%s`', pg_catalog.initcap(pg_catalog.replace(event_type, '_', ' ')), content)
+    END || CASE WHEN event_type IN ('customer_message', 'agent_message') THEN E'\n'
+        || pg_catalog.regexp_replace(
+               coalesce(content ->> 'message', content ->> 'text', content ->> 'content',
+                        pg_catalog.format('(%s attachments)', pg_catalog.jsonb_array_length(content -> 'attachments'))),
+               '^', '> ', 'gn')
+        ELSE '' END $$;
+COMMENT ON FUNCTION parlant.transcript_line(text, jsonb, text, timestamp, text) IS 'An event in Markdown.';
+
+CREATE FUNCTION parlant.export_session(session_id uuid) RETURNS jsonb
+    STABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    workspace text := parlant.session_workspace(export_session.session_id);
+    agent record;
+    document jsonb;
+BEGIN
+    SELECT a.id, a.name, a.allow_data_export, a.pii_handling_mode = 'strict' AS is_strict INTO agent
+    FROM parlant.parlant_session AS session
+    JOIN parlant.parlant_agent AS a ON a.workspace_id = session.workspace_id AND a.id = session.agent_id
+    WHERE session.workspace_id = workspace AND session.id = export_session.session_id;
+    IF agent.allow_data_export IS NOT TRUE THEN
+        RAISE EXCEPTION 'sessions of agent "%" may not be exported', agent.name USING
+            ERRCODE = 'insufficient_privilege',
+            DETAIL = 'Its allow_data_export is false.', HINT = 'Ask an admin of the workspace.';
+    END IF;
+    SELECT pg_catalog.jsonb_build_object(
+               'session', pg_catalog.to_jsonb(session),
+               'events', coalesce((SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(event) ORDER BY event."offset")
+                                   FROM parlant.parlant_event AS event
+                                   WHERE event.workspace_id = workspace AND event.session_id = session.id), '[]'),
+               'variables', coalesce((SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(variable) ORDER BY variable.key)
+                                      FROM parlant.parlant_variable AS variable
+                                      WHERE variable.workspace_id = workspace AND variable.agent_id = session.agent_id
+                                        AND variable.session_id = session.id AND NOT variable.is_private), '[]'))
+    INTO document
+    FROM parlant.parlant_session AS session
+    WHERE session.workspace_id = workspace AND session.id = export_session.session_id;
+    IF agent.is_strict THEN
+        document := parlant.mask_personal_json(document)::jsonb;
+    END IF;
+    RETURN pg_catalog.jsonb_build_object('format', 'parlant.session', 'version', 1, 'exported_at', pg_catalog.now(),
+               'masked', coalesce(agent.is_strict, false), 'agent', pg_catalog.jsonb_build_object('id', agent.id, 'name', agent.name))
+           || document;
+END $$;
+COMMENT ON FUNCTION parlant.export_session(uuid) IS
+    'A session as JSON: all of its columns, events and variables that are not private. Refused with 42501 where the agent '
+    'forbids exports; masked like a transcript where it handles personal data strictly.';
+
+COMMENT ON FUNCTION parlant.mask_personal_data(text) IS
+    'The text with [email], [phone] and [card] in place of e-mail addresses, phone numbers and card numbers.';
+COMMENT ON FUNCTION parlant.mask_personal_json(jsonb) IS
+    'A JSON document, as text, with the strings in it masked as by mask_personal_data; its keys stay.';
+COMMENT ON FUNCTION parlant.erase_customer(text, text) IS
+    'Deletes the sessions of a customer in a workspace with their events, and the variables of the customer, and takes '
+    'the customer out of the audit log. Returns how many of each. For admins of the workspace.';
+
+CREATE FUNCTION parlant.keep_totals() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'keep_totals_wrapper';
+COMMENT ON FUNCTION parlant.keep_totals() IS
+    'Trigger: keeps for the totals of agents what sessions add to them that are deleted.';
+
+CREATE FUNCTION parlant.refresh_totals() RETURNS TABLE (totals text, changed bigint)
+    VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql ROWS 5 AS $$
+BEGIN
+    -- One at a time: who comes later sees what the one before has written, and does not fold an older log.
+    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('parlant.refresh_totals', 0));
+    RETURN QUERY SELECT 'agents', parlant.refresh_agent_totals();
+END $$;
+COMMENT ON FUNCTION parlant.refresh_totals() IS
+    'Brings the totals that clients read up to date with the log, for a scheduler or anybody to call at any time. '
+    'Returns how many rows of each kind have changed.';
+
+CREATE FUNCTION parlant.refresh_agent_totals() RETURNS bigint
+    VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql AS $$
+DECLARE
+    changed bigint;
+BEGIN
+    WITH counted AS (
+        SELECT workspace_id, agent_id, pg_catalog.count(*) AS sessions, pg_catalog.sum(message_count) AS messages,
+               pg_catalog.sum(tokens_used) AS tokens, pg_catalog.sum(cost) AS cost, pg_catalog.count(ended_at) AS ended,
+               pg_catalog.sum(EXTRACT(epoch FROM ended_at - started_at)) AS seconds,
+               pg_catalog.max(last_activity_at) AS last_active_at
+        FROM parlant.parlant_session GROUP BY 1, 2
+    ), summed AS (
+        SELECT agent.workspace_id, agent.id,
+               coalesce(sessions, 0) + coalesce((total_of_deleted_sessions ->> 'sessions')::bigint, 0) AS sessions,
+               coalesce(messages, 0) + coalesce((total_of_deleted_sessions ->> 'messages')::bigint, 0) AS messages,
+               coalesce(tokens, 0) + coalesce((total_of_deleted_sessions ->> 'tokens')::bigint, 0) AS tokens,
+               coalesce(counted.cost, 0) + coalesce((total_of_deleted_sessions ->> 'cost')::bigint, 0) AS cost,
+               (coalesce(seconds, 0) + coalesce((total_of_deleted_sessions ->> 'seconds')::bigint, 0))
+                   / nullif(coalesce(ended, 0) + coalesce((total_of_deleted_sessions ->> 'ended')::bigint, 0), 0) AS duration,
+               greatest(agent.last_active_at, counted.last_active_at) AS last_active_at
+        FROM parlant.parlant_agent AS agent
+        LEFT JOIN counted ON counted.workspace_id = agent.workspace_id AND counted.agent_id = agent.id
+    ), total AS (
+        SELECT workspace_id, id, least(sessions, 2147483647)::integer AS sessions,
+               least(messages, 2147483647)::integer AS messages, least(tokens, 2147483647)::integer AS tokens,
+               least(summed.cost, 2147483647)::integer AS cost, CASE WHEN duration IS NOT NULL THEN least(duration, 2147483647)::integer END AS duration, last_active_at
+        FROM summed
+    ), held AS (
+        SELECT total.*
+        FROM parlant.parlant_agent AS agent JOIN total ON total.workspace_id = agent.workspace_id AND total.id = agent.id
+        WHERE (agent.total_sessions, agent.total_messages, agent.total_tokens_used, agent.total_cost,
+               agent.average_session_duration, agent.last_active_at)
+              IS DISTINCT FROM (total.sessions, total.messages, total.tokens, total.cost, total.duration, total.last_active_at)
+        ORDER BY agent.id FOR NO KEY UPDATE OF agent
+    )
+    UPDATE parlant.parlant_agent AS agent
+    SET total_sessions = held.sessions, total_messages = held.messages, total_tokens_used = held.tokens,
+        total_cost = held.cost, average_session_duration = held.duration, last_active_at = held.last_active_at
+    FROM held WHERE agent.workspace_id = held.workspace_id AND agent.id = held.id;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed;
+END $$;
+COMMENT ON FUNCTION parlant.refresh_agent_totals() IS
+    'Totals of agents from their sessions and from what deleted ones have left; part of refresh_totals().';

@@ -103,6 +103,13 @@ COMMENT ON CONSTRAINT parlant_agent_workspace_key ON parlant.parlant_agent IS
 
 ALTER TABLE parlant.parlant_agent ALTER COLUMN id SET DEFAULT parlant.uuidv7();
 
+ALTER TABLE parlant.parlant_agent ADD COLUMN total_of_deleted_sessions jsonb NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN parlant.parlant_agent.total_of_deleted_sessions IS
+    'Object: what sessions that have been deleted add to the totals; kept by a trigger of parlant_session.';
+
+ALTER TABLE parlant.parlant_agent ADD CONSTRAINT total_of_deleted_sessions_is_an_object
+    CHECK (jsonb_typeof(total_of_deleted_sessions) = 'object');
+
 CREATE UNIQUE INDEX parlant_agent_name_key ON parlant.parlant_agent (workspace_id, lower(name)) WHERE deleted_at IS NULL;
 COMMENT ON INDEX parlant.parlant_agent_name_key IS
     'Makes names unique among living agents of a workspace; finds an agent by name.';

@@ -161,3 +161,9 @@ CREATE TRIGGER set_ended_at BEFORE INSERT OR UPDATE ON parlant.parlant_session
     FOR EACH ROW WHEN (NEW.status <> 'active' AND NEW.ended_at IS NULL)
     EXECUTE FUNCTION parlant.set_ended_at();
 COMMENT ON TRIGGER set_ended_at ON parlant.parlant_session IS 'Sets ended_at when a client ends a session by its status alone.';
+
+CREATE TRIGGER keep_totals AFTER DELETE ON parlant.parlant_session
+    REFERENCING OLD TABLE AS deleted
+    FOR EACH STATEMENT EXECUTE FUNCTION parlant.keep_totals();
+COMMENT ON TRIGGER keep_totals ON parlant.parlant_session IS
+    'Keeps what the deleted sessions add to the totals of their agents.';

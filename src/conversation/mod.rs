@@ -6,6 +6,7 @@
 //! [`session`]'s, which keeps a client's hands off what the log says.
 
 mod count;
+mod erase;
 mod ledger;
 mod number;
 mod open;
@@ -13,6 +14,7 @@ mod refuse;
 mod session;
 mod session_row;
 mod settings;
+mod totals;
 
 pub(crate) use ledger::register_callbacks;
 pub(crate) use session_row::recount;

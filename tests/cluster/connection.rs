@@ -1,6 +1,9 @@
 //! A client's connection, as tests use it: everything that goes wrong is a panic that shows the statement.
 
+use std::time::Duration;
+
 use postgres::error::{DbError, ErrorPosition};
+use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::FromSql;
 use postgres::{Client, Config, Error, NoTls, Row};
 
@@ -42,6 +45,10 @@ impl Connection {
         self.rows(sql).iter().map(|row| row.get(0)).collect()
     }
 
+    pub fn try_column<T: for<'a> FromSql<'a>>(&mut self, sql: &str) -> Result<Vec<T>, Error> {
+        Ok(self.client.query(sql, &[])?.iter().map(|row| row.get(0)).collect())
+    }
+
     /// The only column of the only row.
     pub fn value<T: for<'a> FromSql<'a>>(&mut self, sql: &str) -> T {
         let rows = self.rows(sql);
@@ -56,6 +63,12 @@ impl Connection {
     /// The statement must fail with this SQLSTATE. What else must be so is asked of the result.
     pub fn assert_refused(&mut self, sql: &str, sqlstate: &str) -> Refusal {
         Refusal::of(sql, self.try_to_run(sql), sqlstate)
+    }
+
+    /// The payload of the next notification, if one comes in time.
+    pub fn notification(&mut self, patience: Duration) -> Result<Option<String>, Error> {
+        let next = self.client.notifications().timeout_iter(patience).next()?;
+        Ok(next.map(|notification| notification.payload().to_owned()))
     }
 
     /// Runs statements in the background.

@@ -1,8 +1,10 @@
 //! The tables of parlant as data: the statements of `sql/`, in the order in which they can run, each with the
 //! object it makes. Whoever installs them runs those whose object is missing.
 
+mod partition;
 mod statement;
 
+pub use partition::partitioned;
 pub use statement::{Object, Statement};
 
 /// Files of `sql/` that make domains and tables; a table comes after those it refers to.
