@@ -28,6 +28,7 @@ mod pii;
 mod row;
 mod statement;
 mod transition;
+mod workflow;
 
 ::pgrx::pg_module_magic!(name, version);
 
@@ -78,6 +79,11 @@ extension_sql_file!(
         revisit_state,
         exit_journey
     ]
+);
+extension_sql_file!(
+    "../sql/functions/workflow.sql",
+    name = "workflow",
+    requires = [workflow_to_journey, journey_definition_to_workflow, host_workflow]
 );
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 

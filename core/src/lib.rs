@@ -12,3 +12,4 @@ pub mod pii;
 pub mod schema;
 pub mod template;
 pub mod term;
+pub mod workflow;

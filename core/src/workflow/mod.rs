@@ -1,0 +1,75 @@
+//! Workflows of Sim as journeys, and journeys as workflows.
+//!
+//! One reader for every form in which a workflow is found ([`read`]), the rules by which Sim's executor runs it
+//! ([`nesting`], [`branch`], [`repeat`]), and the states and transitions that follow from them ([`convert`]). The same
+//! document always gives the same journey. `docs/workflows.md` has the whole mapping.
+
+mod back;
+mod block_type;
+mod branch;
+mod content;
+mod convert;
+mod expression;
+mod fault;
+mod host;
+mod marker;
+mod nesting;
+mod read;
+mod reference;
+mod repeat;
+mod secret;
+mod token;
+mod warning;
+
+pub use back::to_workflow;
+pub use branch::MAX_ROWS;
+pub use convert::Conversion;
+pub use fault::Fault;
+pub use host::from_host_rows;
+pub use read::{MAX_BLOCKS, MAX_BYTES, MAX_EDGES};
+pub use reference::{MAX_PARAMETER_BYTES, MAX_SUBSTITUTED_BYTES};
+pub use warning::{Code, Warning};
+
+use serde_json::{Map, Value, json};
+
+/// Priorities of the transitions of a converted journey.
+mod priority {
+    /// A failure is looked at before anything else.
+    pub(super) const FAILURE: i32 = 900;
+    /// A way beside the first that Sim takes at the same time.
+    pub(super) const FURTHER: i32 = 150;
+    /// What always holds.
+    pub(super) const DEFAULT: i32 = 100;
+
+    /// The rows of a condition in their order; the odd number below is for further targets of the same row.
+    pub(super) fn row(index: usize) -> i32 {
+        let index = i32::try_from(index.min(super::MAX_ROWS)).unwrap_or_default();
+        800 - 2 * index
+    }
+}
+
+/// Makes a journey from a workflow in any form. `parameters` is an object of values for references.
+pub fn to_journey(workflow: &str, parameters: &str) -> Result<Conversion, Fault> {
+    let parameters = match serde_json::from_str(parameters) {
+        Ok(Value::Object(parameters)) => parameters,
+        Ok(other) => {
+            return Err(Fault::new("parameters", format!("must be an object, not {}", read::kind_of(&other))));
+        }
+        Err(error) => return Err(Fault::new("parameters", format!("no JSON that can be read: {error}"))),
+    };
+    convert::convert(&read::read(workflow)?, &parameters)
+}
+
+impl Conversion {
+    /// `{definition, mapping, warnings, workflow_id, parameters}`.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mapping: Map<String, Value> = self.mapping.iter().map(|(id, name)| (id.clone(), json!(name))).collect();
+        let warnings: Vec<Value> = self.warnings.iter().map(Warning::to_json).collect();
+        json!({"definition": self.journey.to_json(), "mapping": mapping, "warnings": warnings,
+            "workflow_id": self.workflow_id, "parameters": self.parameters})
+    }
+}
+
+#[cfg(test)]
+mod tests;
