@@ -60,3 +60,23 @@ fn tool_health(failures: i32) -> &'static str {
 fn is_disabled_by(failures: i32) -> bool {
     reaches(failures, &DISABLED_AFTER)
 }
+
+#[cfg(any(test, feature = "pg_test"))]
+#[pg_schema]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use pgrx::prelude::*;
+
+    #[pg_test]
+    fn thresholds_tell_the_health_and_0_turns_one_off() {
+        Spi::run(
+            "SET parlant.tool_degraded_after = 2; SET parlant.tool_unhealthy_after = 0; SET parlant.tool_disabled_after = 3",
+        )
+        .unwrap();
+        let health = Spi::get_one::<String>(
+            "SELECT string_agg(parlant.tool_health(n) || ' ' || parlant.is_disabled_by(n), ', ' ORDER BY n)
+             FROM generate_series(1, 3) AS n",
+        );
+        assert_eq!(health, Ok(Some("healthy false, degraded false, degraded true".to_owned())));
+    }
+}

@@ -156,3 +156,15 @@ fn mcp_servers(
     }
     Ok(tools)
 }
+
+#[cfg(any(test, feature = "pg_test"))]
+#[pg_schema]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use pgrx::prelude::*;
+
+    #[pg_test(error = "no host application is linked")]
+    fn host_tools_needs_a_host() {
+        Spi::run("SELECT FROM parlant.host_tools('acme')").unwrap();
+    }
+}

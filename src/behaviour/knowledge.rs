@@ -413,3 +413,20 @@ fn merge(near: Option<Vec<Hit>>, worded: Option<Vec<Hit>>, links: &[Link], limit
         })
         .collect()
 }
+
+#[cfg(any(test, feature = "pg_test"))]
+#[pg_schema]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use pgrx::prelude::*;
+
+    #[pg_test(error = "there is nothing to search for")]
+    fn search_knowledge_needs_a_query() {
+        Spi::run("SELECT FROM parlant.search_knowledge(parlant.uuidv7())").unwrap();
+    }
+
+    #[pg_test(error = "agent 00000000-0000-4000-8000-000000000001 does not exist")]
+    fn search_knowledge_needs_an_agent() {
+        Spi::run("SELECT FROM parlant.search_knowledge('00000000-0000-4000-8000-000000000001', 'x')").unwrap();
+    }
+}

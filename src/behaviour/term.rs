@@ -122,4 +122,12 @@ mod tests {
     fn term_mentions_refuses_what_is_no_glossary() {
         Spi::run("SELECT FROM parlant.term_mentions('k', 'x', 'y')").unwrap();
     }
+
+    #[pg_test]
+    fn glossary_is_ready_once_it_was_looked_through() {
+        let ready = || Spi::get_one::<bool>("SELECT parlant.glossary_is_ready('this test')");
+        assert_eq!(ready(), Ok(Some(false)));
+        Spi::run("SELECT FROM parlant.term_mentions('this test', '', 'x')").unwrap();
+        assert_eq!(ready(), Ok(Some(true)));
+    }
 }
