@@ -2,9 +2,12 @@
 
 use parlant_tests::{Cluster, Connection, load_two_workspaces, with_ids};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use std::cell::RefCell;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 fn world() -> Connection {
     let mut connection = Cluster::shared().database().connect();
@@ -139,7 +142,7 @@ fn unordered(document: &Value) -> Value {
 fn every_document_comes_back_and_every_one_replaces_every_other() {
     let connection = RefCell::new(world());
     let mut runner =
-        TestRunner::new(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() });
+        TestRunner::new(ProptestConfig { cases: 25, failure_persistence: None, ..ProptestConfig::default() });
     runner
         .run(&(document(), document()), |(first, second)| {
             let mut connection = connection.borrow_mut();
@@ -455,4 +458,32 @@ fn a_large_journey_is_judged_created_and_replaced() {
     connection
         .assert_refused(&with_ids(&format!("SELECT parlant.create_journey(:agent1, {})", quoted(&over))), "54000")
         .detail("/states: over_limit");
+}
+
+/// `PARLANT_MERMAID` names a folder in which the npm packages mermaid and jsdom are installed.
+#[test]
+fn mermaid_itself_reads_what_is_drawn() {
+    let Some(folder) = std::env::var_os("PARLANT_MERMAID") else {
+        println!("SKIPPED, as PARLANT_MERMAID is not set: mermaid_itself_reads_what_is_drawn");
+        return;
+    };
+    let mut connection = world();
+    let mut runner = TestRunner::deterministic();
+    let hostile = ["end", "a\"b", "1. x", "`x`", "<b>&amp;#35;", "]}) --> s0", "%%{init}%%", "- x"];
+    let mut diagrams = Vec::new();
+    for n in 0..100 {
+        let mut document = document().new_tree(&mut runner).unwrap().current();
+        document["states"][0]["name"] = json!(hostile[n % hostile.len()]);
+        document["transitions"][0]["condition"] = json!(hostile[(n / 2) % hostile.len()]);
+        let drawn: String = connection.value(&format!("SELECT parlant.draw_journey({})", quoted(&document)));
+        diagrams.push(drawn);
+    }
+    let mut node = Command::new("node")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/mermaid.mjs"))
+        .arg(folder)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    node.stdin.take().unwrap().write_all(diagrams.join("\0").as_bytes()).unwrap();
+    assert!(node.wait().unwrap().success());
 }
