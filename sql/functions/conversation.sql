@@ -588,6 +588,7 @@ BEGIN
     -- One at a time: who comes later sees what the one before has written, and does not fold an older log.
     PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('parlant.refresh_totals', 0));
     RETURN QUERY SELECT 'agents', parlant.refresh_agent_totals();
+    RETURN QUERY SELECT 'journeys', parlant.refresh_journey_totals();
 END $$;
 COMMENT ON FUNCTION parlant.refresh_totals() IS
     'Brings the totals that clients read up to date with the log, for a scheduler or anybody to call at any time. '
