@@ -11,14 +11,13 @@
 use pgrx::prelude::*;
 
 mod behaviour;
-#[allow(dead_code)]
 mod context;
 mod conversation;
 mod error;
-#[allow(dead_code)]
 mod host;
 mod identifier;
 mod install;
+mod isolation;
 mod journey;
 mod json;
 mod json_schema;

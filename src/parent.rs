@@ -1,6 +1,8 @@
 //! What a row takes from its parent: the trigger function `parlant.fill_from_parent`.
 
+use crate::context::WORKSPACE_ID;
 use crate::error::{error, internal};
+use crate::owner::is_restricted;
 use crate::statement::kept;
 use pgrx::PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION;
 use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
@@ -8,11 +10,15 @@ use pgrx::prelude::*;
 use pgrx::spi::quote_identifier;
 use pgrx::{AllocatedByRust, PgOid};
 
+const WORKSPACE: &str = "workspace_id";
+
 /// `BEFORE INSERT` row trigger with the arguments: the column that refers to the parent, the parent's table, and
 /// the columns to take from the parent where the new row leaves them out.
 ///
-/// A row without parent is left as it is; one whose parent is not there, or not visible to the client, is refused
-/// with 23503.
+/// For a client that row-level security restricts, `workspace_id` is the one that the transaction acts in, or stays
+/// empty: the client need not see the parent, as a customer does not see agents, and the foreign key tells whether it
+/// is there. A row without parent is left as it is; one whose parent is not there, or not visible to the client, is
+/// refused with 23503.
 #[pg_trigger(sql = false)]
 fn fill_from_parent<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<PgHeapTuple<'a, AllocatedByRust>>, ErrorReport> {
     // Raised here, because pgrx makes a panic without SQLSTATE of what a trigger returns.
@@ -25,10 +31,18 @@ fn filled<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<PgHeapTuple<'a, Alloc
     let [reference, parent_table, columns @ ..] = arguments.as_slice() else {
         return Err(internal("fill_from_parent needs a column, a table and the columns to fill"));
     };
+    let restricted = is_restricted(&trigger.relation().map_err(internal)?);
+    if restricted && row.get_by_name::<String>(WORKSPACE).map_err(internal)?.is_none() {
+        row.set_by_name(WORKSPACE, WORKSPACE_ID.get()).map_err(internal)?;
+    }
     let Some(parent) = row.get_by_name::<pgrx::Uuid>(reference).map_err(internal)? else {
         return Ok(Some(row));
     };
-    let found = read_parent(parent_table, columns, parent)?;
+    let columns: Vec<_> = columns.iter().filter(|column| !(restricted && *column == WORKSPACE)).cloned().collect();
+    if columns.is_empty() {
+        return Ok(Some(row));
+    }
+    let found = read_parent(parent_table, &columns, parent)?;
     let Some(values) = found else {
         let table = trigger.table_name().map_err(internal)?;
         return Err(error(

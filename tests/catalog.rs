@@ -169,7 +169,7 @@ const RULES: &[Rule] = &[
                     OR EXISTS (SELECT FROM unnest(coalesce(proallargtypes, proargtypes::oid[]) || prorettype) AS used
                                JOIN pg_type ON pg_type.oid = used
                                WHERE typnamespace <> 'pg_catalog'::regnamespace OR typcategory = 'A'
-                                  OR typtype = 'p' AND typname NOT IN ('trigger', 'event_trigger', 'void', 'record'))",
+                                  OR typtype = 'p' AND typname NOT IN ('trigger', 'event_trigger', 'internal', 'void', 'record'))",
         broken_by: "CREATE FUNCTION labels() RETURNS text[] LANGUAGE sql AS 'SELECT NULL::text[]'",
     },
     Rule {

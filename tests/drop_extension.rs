@@ -49,6 +49,7 @@ fn a_cascade_keeps_all_rows_and_whatever_calls_no_function_of_the_extension() {
         line.starts_with("grant on function parlant.")
             || line.starts_with("grant on new function parlant.")
             || line.contains("parlant.json_schema_error(")
+            || (line.starts_with("policy") && line.contains("= parlant."))
     };
     let mut expected = kept(before.0);
     expected.retain(|line| !of_the_extension(line));
@@ -145,6 +146,30 @@ fn indexes_that_were_dropped_are_put_back() {
         ),
         25,
     );
+}
+
+#[test]
+fn policies_that_were_dropped_are_put_back() {
+    assert_put_back(
+        &format!(
+            "SELECT format('DROP POLICY %I ON parlant.%I', polname, relname), format('policy %s.%s', relname, polname)
+             {TABLES} JOIN pg_policy ON polrelid = t.oid"
+        ),
+        80,
+    );
+}
+
+#[test]
+fn row_level_security_that_was_switched_off_is_switched_on_again() {
+    for (change, kind) in [("DISABLE", "row security"), ("NO FORCE", "forced row security")] {
+        assert_put_back(
+            &format!(
+                "SELECT format('ALTER TABLE parlant.%I {change} ROW LEVEL SECURITY', relname), format('{kind} %s', relname)
+                 {TABLES} WHERE relkind = 'r'"
+            ),
+            22,
+        );
+    }
 }
 
 #[test]

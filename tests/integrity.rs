@@ -194,6 +194,10 @@ fn every_domain_refuses_a_label_it_does_not_know() {
 
 /// For each unique rule a statement that breaks it.
 const DUPLICATES: &[(&str, &str)] = &[
+    (
+        "parlant_workspace_member_key",
+        "INSERT INTO parlant_workspace_member (workspace_id, user_id, permission) VALUES ('acme', 'ann', 'read')",
+    ),
     ("parlant_agent_name_key", "INSERT INTO parlant_agent (workspace_id, name) VALUES ('acme', 'ONE')"),
     ("parlant_term_name_key", "INSERT INTO parlant_term (agent_id, name, description) VALUES (:agent1, 'n', 'd')"),
     (

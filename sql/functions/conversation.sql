@@ -32,6 +32,12 @@ BEGIN
     SELECT workspace_id, name, status INTO agent
     FROM parlant.parlant_agent WHERE id = NEW.agent_id AND deleted_at IS NULL;
     IF NOT FOUND THEN
+        -- A customer sees no agents.
+        SELECT parlant.current_workspace_id() AS workspace_id, NEW.agent_id AS name,
+               CASE WHEN startable THEN 'active' ELSE 'inactive' END AS status INTO agent
+        FROM parlant.customer_may_start(NEW.agent_id) AS startable WHERE startable IS NOT NULL;
+    END IF;
+    IF NOT FOUND THEN
         IF NEW.agent_id IS NULL THEN
             RETURN NEW; -- which NOT NULL then refuses
         END IF;
@@ -84,7 +90,7 @@ DECLARE
     started uuid;
 BEGIN
     PERFORM FROM parlant.parlant_agent AS agent WHERE agent.id = start_session.agent_id AND agent.deleted_at IS NULL;
-    IF NOT FOUND THEN
+    IF NOT FOUND AND parlant.customer_may_start(agent_id) IS NULL THEN
         RAISE EXCEPTION 'agent % does not exist', agent_id USING
             ERRCODE = 'no_data_found',
             DETAIL = 'No agent that you can see has this id.',

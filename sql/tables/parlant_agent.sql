@@ -124,3 +124,12 @@ COMMENT ON INDEX parlant.parlant_agent_creator IS 'Finds the agents of a user, a
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_agent
     FOR EACH ROW EXECUTE FUNCTION parlant.set_updated_at();
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_agent IS 'Keeps updated_at.';
+
+CREATE INDEX parlant_agent_deleted ON parlant.parlant_agent (workspace_id, deleted_at) WHERE deleted_at IS NOT NULL;
+COMMENT ON INDEX parlant.parlant_agent_deleted IS
+    'Tells on entering a workspace whether anything in it is hidden; lists its deleted agents by age.';
+
+CREATE TRIGGER hide_deleted_agents AFTER UPDATE OF deleted_at ON parlant.parlant_agent
+    FOR EACH STATEMENT EXECUTE FUNCTION parlant.hide_deleted_agents();
+COMMENT ON TRIGGER hide_deleted_agents ON parlant.parlant_agent IS
+    'Hides what the transaction soft-deletes from the rest of the transaction.';

@@ -8,5 +8,4 @@ mod lookup;
 mod reference;
 mod tables;
 
-#[allow(unused_imports)]
 pub(crate) use lookup::{HostAnswer, permission, workspace_is_open};

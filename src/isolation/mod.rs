@@ -1,0 +1,34 @@
+//! Isolation of workspaces: entering one, what the policies on the tables ask, memberships.
+//!
+//! `docs/isolation.md` is the page to check this against.
+
+mod enter;
+mod lookup;
+mod member;
+mod permission;
+mod policy;
+mod refusal;
+mod visibility;
+
+pgrx::extension_sql_file!(
+    "../../sql/functions/isolation.sql",
+    name = "isolation",
+    requires = [
+        current_workspace_id,
+        current_customer_id,
+        enter_workspace,
+        enter_workspace_as_customer,
+        leave_workspace,
+        workspace_permission,
+        grant_workspace,
+        revoke_workspace,
+        readable_workspace_id,
+        writable_workspace_id,
+        administered_workspace_id,
+        acts_for_user,
+        shows_agent,
+        shows_journey,
+        shows_session,
+        customer_may_start,
+    ]
+);
