@@ -91,6 +91,7 @@ extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 extern "C-unwind" fn _PG_init() {
     context::define_settings();
     behaviour::define_settings();
+    isolation::init();
     conversation::define_settings();
     conversation::register_callbacks();
     // SAFETY: the prefix is a string that ends with NUL, which the function copies.

@@ -12,4 +12,5 @@ pub mod pii;
 pub mod schema;
 pub mod template;
 pub mod term;
+pub mod token;
 pub mod workflow;

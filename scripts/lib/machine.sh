@@ -63,7 +63,7 @@ require_rust() {
 
 BUILD_PACKAGES=(ca-certificates gcc libc6-dev pkg-config libclang-dev)
 python3 -m pip --version >/dev/null 2>&1 || BUILD_PACKAGES+=(python3-pip)
-TEST_PACKAGES=(patchelf tzdata)
+TEST_PACKAGES=(patchelf pgbouncer tzdata)
 # `cargo pgrx test` becomes another user through sudo.
 ! is_root || TEST_PACKAGES+=(sudo)
 

@@ -26,6 +26,9 @@ COMMENT ON FUNCTION parlant.enter_workspace(text, text) IS
     'write or admin. Refused with 42501 where the user has none, or there is no such workspace.';
 COMMENT ON FUNCTION parlant.enter_workspace_as_customer(text, text) IS
     'Enters a workspace for a customer until the transaction ends: of all rows only their own sessions are seen.';
+COMMENT ON FUNCTION parlant.enter_workspace_with_token(text) IS
+    'Enters a workspace for the user or customer that a signed token (JWT) names, until the transaction ends, and returns '
+    'a user''s permission there. parlant.token_keys and parlant.token_audience tell which tokens are believed.';
 COMMENT ON FUNCTION parlant.leave_workspace() IS
     'Leaves the workspace before the transaction ends: the rest of it sees and writes nothing, and can enter again '
     'only as before.';
@@ -120,6 +123,10 @@ CREATE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, pr
 
         -- Conversation
         ('function', 'customer_may_start', 'EXECUTE'),
+        ('function', 'check_batch', 'EXECUTE'),
+        ('function', 'transcript_line', 'EXECUTE'),
+        ('function', 'mask_personal_data', 'EXECUTE'),
+        ('function', 'mask_personal_json', 'EXECUTE'),
         ('function', 'check_event_type', 'EXECUTE'),
         ('function', 'check_events', 'EXECUTE'),
         ('function', 'check_repetition', 'EXECUTE'),
@@ -200,6 +207,9 @@ CREATE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, pr
 
         -- Workflows
         ('function', 'workflow_to_journey', 'EXECUTE'),
+        ('function', 'journey_to_workflow', 'EXECUTE'),
+        ('function', 'journey_definition_to_workflow', 'EXECUTE'),
+        ('function', 'host_workflow', 'EXECUTE'),
         ('function', 'import_workflow', 'EXECUTE'),
         ('function', 'import_host_workflow', 'EXECUTE'),
 
@@ -219,6 +229,9 @@ CREATE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, pr
         ('function', 'apply_retention', NULL),
         ('function', 'close_idle_sessions', NULL),
         ('function', 'refresh_totals', NULL),
+        ('function', 'refresh_journey_totals', NULL),
+        ('function', 'refresh_agent_totals', NULL),
+        ('function', 'install_partitioned_tables', NULL),
         ('function', 'doctor', NULL)
 $$;
 COMMENT ON FUNCTION parlant.app_privileges() IS

@@ -24,7 +24,7 @@ pub(crate) fn define_settings() {
         c"Announces appended events on channel parlant_events.",
         c"One notification a statement and session, at commit, without content. Commits that notify go one at a time.",
         &NOTIFY,
-        GucContext::Userset,
+        GucContext::Suset,
         GucFlags::default(),
     );
 }

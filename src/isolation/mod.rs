@@ -3,12 +3,20 @@
 //! `docs/isolation.md` is the page to check this against.
 
 mod enter;
+mod held;
 mod lookup;
 mod member;
 mod permission;
 mod policy;
 mod refusal;
+mod token;
 mod visibility;
+
+/// Called when the library is loaded.
+pub(crate) fn init() {
+    token::define_settings();
+    held::watch_commits();
+}
 
 pgrx::extension_sql_file!(
     "../../sql/functions/isolation.sql",
@@ -18,6 +26,7 @@ pgrx::extension_sql_file!(
         current_customer_id,
         enter_workspace,
         enter_workspace_as_customer,
+        enter_workspace_with_token,
         leave_workspace,
         workspace_permission,
         grant_workspace,

@@ -1,11 +1,12 @@
 //! A client's connection, as tests use it: everything that goes wrong is a panic that shows the statement.
 
+use std::io::Read as _;
 use std::time::Duration;
 
 use postgres::error::{DbError, ErrorPosition};
 use postgres::fallible_iterator::FallibleIterator as _;
-use postgres::types::FromSql;
-use postgres::{Client, Config, Error, NoTls, Row};
+use postgres::types::{FromSql, ToSql};
+use postgres::{Client, Config, Error, NoTls, Row, SimpleQueryMessage};
 
 use crate::Running;
 
@@ -24,6 +25,11 @@ impl Connection {
     /// Another connection like this one.
     pub fn another(&self) -> Connection {
         Connection::open(self.config.clone())
+    }
+
+    /// Another connection like this one, of another role.
+    pub fn another_as(&self, role: &str) -> Connection {
+        Connection::open(self.config.clone().user(role).clone())
     }
 
     /// Runs statements as one simple query: one transaction, unless they say otherwise.
@@ -54,6 +60,46 @@ impl Connection {
         let rows = self.rows(sql);
         assert_eq!((rows.len(), rows.first().map(|row| row.len())), (1, Some(1)), "rows and columns of {sql}");
         rows[0].get(0)
+    }
+
+    /// The only column of the only row of a statement with parameters.
+    pub fn value_of<T: for<'a> FromSql<'a>>(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> T {
+        self.client.query_one(sql, parameters).unwrap_or_else(|error| panic!("{}", report(sql, &error))).get(0)
+    }
+
+    /// How many rows the last of the statements touched, and those that it returned, as text with `|` between columns.
+    pub fn outcome(&mut self, sql: &str) -> Result<(u64, Vec<String>), Error> {
+        let (mut touched, mut rows, mut is_new) = (0, Vec::new(), false);
+        for message in self.client.simple_query(sql)? {
+            if std::mem::take(&mut is_new) {
+                rows.clear();
+            }
+            match message {
+                SimpleQueryMessage::Row(row) => {
+                    let columns: Vec<_> = (0..row.len()).map(|at| row.get(at).unwrap_or_default()).collect();
+                    rows.push(columns.join("|"));
+                }
+                SimpleQueryMessage::CommandComplete(count) => (touched, is_new) = (count, true),
+                _ => {}
+            }
+        }
+        Ok((touched, rows))
+    }
+
+    /// The payloads of the notifications that have come, after a round trip that brings all that were sent before it.
+    pub fn heard(&mut self) -> Vec<String> {
+        self.run("");
+        let mut notifications = self.client.notifications();
+        let payloads = notifications.iter().map(|notification| Ok(notification.payload().to_owned())).collect();
+        payloads.expect("a connection that works")
+    }
+
+    /// What `COPY … TO STDOUT` sends.
+    pub fn copied(&mut self, sql: &str) -> String {
+        let mut text = String::new();
+        let mut reader = self.client.copy_out(sql).unwrap_or_else(|error| panic!("{}", report(sql, &error)));
+        reader.read_to_string(&mut text).expect("text");
+        text
     }
 
     pub fn try_to_run(&mut self, sql: &str) -> Result<(), Error> {

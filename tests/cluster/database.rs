@@ -20,6 +20,11 @@ impl Database<'_> {
         self.cluster.connect(&self.name, role)
     }
 
+    /// A connection with the options that PostgreSQL reads before it does anything else.
+    pub fn connect_with_options(&self, role: &str, options: &str) -> Connection {
+        self.cluster.connect_with_options(&self.name, role, options)
+    }
+
     /// A role of this database's tests alone, though roles belong to the whole server.
     pub fn create_role(&self, name: &str) -> String {
         let role = format!("{}_{name}", self.name);

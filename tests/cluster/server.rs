@@ -173,6 +173,20 @@ impl Cluster {
         Connection::open(self.config(database).user(role).clone())
     }
 
+    pub(crate) fn connect_with_options(&self, database: &str, role: &str, options: &str) -> Connection {
+        Connection::open(self.config(database).user(role).options(options).clone())
+    }
+
+    /// A connection through something that listens on another socket in the server's directory.
+    pub fn connect_through(&self, port: u16, database: &str, role: &str) -> Connection {
+        Connection::open(self.config(database).user(role).port(port).clone())
+    }
+
+    /// A program that is none of the server's, run as the server is.
+    pub fn foreign_command(&self, program: &str) -> Command {
+        self.as_server(program.into())
+    }
+
     fn config(&self, database: &str) -> Config {
         let mut config = Config::new();
         config.host_path(&self.dir).user("postgres").dbname(database);
