@@ -451,3 +451,71 @@ fn parameters_of_a_workflow_template_are_checked_all_at_once() {
         .message("broken validation")
         .hint("allowed_values");
 }
+
+#[test]
+fn a_workflow_template_is_made_into_a_journey_with_checked_parameters() {
+    let mut connection = world();
+    run(
+        &mut connection,
+        r#"DELETE FROM parlant.parlant_template_parameter;
+           DELETE FROM parlant.parlant_conversion_history;
+           INSERT INTO parlant.parlant_template_parameter (template_id, name, type, description, required, default_value, validation) VALUES
+             (:template1, 'TONE', 'string', 'd', false, '"kindly"', '{"min": 2}');
+           UPDATE parlant.parlant_workflow_template SET workflow_data = '{"version": "1.0", "state": {
+             "metadata": {"name": "Greeting"},
+             "blocks": {"b1": {"type": "start_trigger", "name": "Start", "position": {"x": 0, "y": 0}, "subBlocks": {}},
+                        "b2": {"type": "agent", "name": "Ask", "position": {"x": 300, "y": 0}, "subBlocks": {
+                          "userPrompt": {"value": "Ask {{TONE}} for the name."}}}},
+             "edges": [{"id": "e1", "source": "b1", "target": "b2", "sourceHandle": "source"}]}}' WHERE id = :template1"#,
+    );
+    let instantiate = |parameters: &str| {
+        with_ids(&format!(
+            "SELECT journey_id::text FROM parlant.instantiate_workflow_template(:template1, :agent1, '{parameters}')"
+        ))
+    };
+    let prompts = "SELECT string_agg(chat_prompt, ', ') FROM parlant.parlant_journey_state WHERE name = 'Ask'";
+    let journey: String = connection.value(&instantiate("{}"));
+    assert_eq!(connection.value::<String>(prompts), "Ask kindly for the name.");
+    let again: String = connection.value(&instantiate(r#"{"TONE": "briefly"}"#));
+    assert_eq!((again, connection.value::<String>(prompts)), (journey, "Ask briefly for the name.".to_owned()));
+    let counted = text(
+        &mut connection,
+        "SELECT usage_count || ' ' || (SELECT count(*) FROM parlant.parlant_conversion_history WHERE template_id = :template1)
+         FROM parlant.parlant_workflow_template WHERE id = :template1",
+    );
+    assert_eq!(counted, "2 2");
+    connection.assert_refused(&instantiate(r#"{"TONE": "x", "what": 1}"#), "22023").detail("/TONE: ").detail("what");
+    for arguments in [":template1, :rival_agent", ":rival_template, :agent1", ":agent1, :agent1"] {
+        let call = format!("SELECT parlant.instantiate_workflow_template({arguments})");
+        connection.assert_refused(&with_ids(&call), "P0002");
+    }
+}
+
+#[test]
+fn totals_of_tools_and_behaviour_follow_from_the_log_and_never_fall() {
+    let mut connection = world();
+    for (id, success) in [("c1", true), ("c2", false), ("c3", true)] {
+        run(&mut connection, &call(id));
+        run(&mut connection, &format!("SELECT parlant.finish_tool_call(:session1, '{id}', '1', {success})"));
+    }
+    run(
+        &mut connection,
+        "SELECT parlant.record_guideline_match(:session1, :guideline1);
+         SELECT parlant.record_guideline_match(:session1, :guideline1);
+         SELECT parlant.append_event(:session1, 'agent_message', jsonb_build_object('message', 't', 'canned_response_id', id))
+         FROM parlant.parlant_canned_response",
+    );
+    let totals = |connection: &mut Connection| {
+        connection.run("SELECT FROM parlant.refresh_totals()");
+        text(
+            connection,
+            "SELECT concat_ws(' ', t.use_count, t.success_rate, t.last_used_at IS NOT NULL, a.use_count, g.match_count, j.match_count, r.use_count)
+             FROM parlant.parlant_tool AS t, parlant.parlant_agent_tool AS a, parlant.parlant_guideline AS g,
+                  parlant.parlant_journey_guideline AS j, parlant.parlant_canned_response AS r
+             WHERE t.id = :tool1 AND g.id = :guideline1",
+        )
+    };
+    assert_eq!(totals(&mut connection), "3 67 t 3 2 2 1");
+    run(&mut connection, "DELETE FROM parlant.parlant_session WHERE id = :session1");
+    assert_eq!(totals(&mut connection), "3 67 t 3 2 2 1");
+}

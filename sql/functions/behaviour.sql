@@ -527,3 +527,51 @@ COMMENT ON FUNCTION parlant.session_context(uuid, integer) IS
     'Everything that an engine needs for the next turn of a session, in one document: agent, session, journey with next '
     'states, guidelines in order, tools, terms that the recent messages mention, variables, canned responses that fit '
     'the last customer message, and the recent events. Secrets are left out.';
+
+CREATE FUNCTION parlant.refresh_behaviour_totals() RETURNS bigint
+    LANGUAGE plpgsql AS $$
+DECLARE
+    changed bigint;
+    total bigint := 0;
+BEGIN
+    -- Totals never fall: what deleted sessions logged has counted already.
+    WITH logged AS (
+        SELECT workspace_id, content ->> 'guideline_id' AS id, least(count(*), 2147483647)::integer AS times, max(created_at) AS last
+        FROM parlant.parlant_event
+        WHERE event_type = 'status_update' AND content ->> 'status' = 'guideline_matched' GROUP BY 1, 2)
+    UPDATE parlant.parlant_guideline AS g
+    SET match_count = greatest(g.match_count, logged.times), last_matched_at = greatest(g.last_matched_at, logged.last)
+    FROM logged
+    WHERE g.workspace_id = logged.workspace_id AND g.id::text = logged.id
+      AND (g.match_count < logged.times OR g.last_matched_at IS NULL OR g.last_matched_at < logged.last);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    total := total + changed;
+
+    WITH logged AS (
+        SELECT workspace_id, content ->> 'guideline_id' AS id, content ->> 'journey_id' AS journey_id,
+               least(count(*), 2147483647)::integer AS times, max(created_at) AS last
+        FROM parlant.parlant_event
+        WHERE event_type = 'status_update' AND content ->> 'status' = 'guideline_matched' AND content ->> 'journey_id' IS NOT NULL
+        GROUP BY 1, 2, 3)
+    UPDATE parlant.parlant_journey_guideline AS g
+    SET match_count = greatest(g.match_count, logged.times), last_matched_at = greatest(g.last_matched_at, logged.last)
+    FROM logged
+    WHERE g.workspace_id = logged.workspace_id AND g.guideline_id::text = logged.id AND g.journey_id::text = logged.journey_id
+      AND (g.match_count < logged.times OR g.last_matched_at IS NULL OR g.last_matched_at < logged.last);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    total := total + changed;
+
+    WITH logged AS (
+        SELECT workspace_id, content ->> 'canned_response_id' AS id, least(count(*), 2147483647)::integer AS times, max(created_at) AS last
+        FROM parlant.parlant_event
+        WHERE event_type = 'agent_message' AND content ? 'canned_response_id' GROUP BY 1, 2)
+    UPDATE parlant.parlant_canned_response AS r
+    SET use_count = greatest(r.use_count, logged.times), last_used_at = greatest(r.last_used_at, logged.last)
+    FROM logged
+    WHERE r.workspace_id = logged.workspace_id AND r.id::text = logged.id
+      AND (r.use_count < logged.times OR r.last_used_at IS NULL OR r.last_used_at < logged.last);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN total + changed;
+END $$;
+COMMENT ON FUNCTION parlant.refresh_behaviour_totals() IS
+    'Totals of guidelines and canned responses from the log; part of refresh_totals().';

@@ -593,6 +593,8 @@ CREATE FUNCTION parlant.refresh_totals() RETURNS TABLE (totals text, changed big
 BEGIN
     -- One at a time: who comes later sees what the one before has written, and does not fold an older log.
     PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('parlant.refresh_totals', 0));
+    RETURN QUERY SELECT 'behaviour', parlant.refresh_behaviour_totals();
+    RETURN QUERY SELECT 'tools', parlant.refresh_tool_totals();
     RETURN QUERY SELECT 'agents', parlant.refresh_agent_totals();
     RETURN QUERY SELECT 'journeys', parlant.refresh_journey_totals();
 END $$;

@@ -178,6 +178,7 @@ CREATE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, pr
         ('function', 'search_configuration', 'EXECUTE'),
         ('function', 'template_parameter_schema', 'EXECUTE'),
         ('function', 'template_parameters', 'EXECUTE'),
+        ('function', 'instantiate_workflow_template', 'EXECUTE'),
         ('function', 'tool_call_possible_at', 'EXECUTE'),
         ('function', 'tool_identifier', 'EXECUTE'),
         ('function', 'tool_name', 'EXECUTE'),
@@ -231,6 +232,8 @@ CREATE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, pr
         ('function', 'refresh_totals', NULL),
         ('function', 'refresh_journey_totals', NULL),
         ('function', 'refresh_agent_totals', NULL),
+        ('function', 'refresh_behaviour_totals', NULL),
+        ('function', 'refresh_tool_totals', NULL),
         ('function', 'install_partitioned_tables', NULL),
         ('function', 'doctor', NULL)
 $$;

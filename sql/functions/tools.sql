@@ -568,3 +568,77 @@ END $$;
 COMMENT ON FUNCTION parlant.template_parameters(uuid, jsonb) IS
     'The parameters for a workflow template, checked, with the defaults of those that are left out. An error lists '
     'everything that is wrong.';
+
+CREATE FUNCTION parlant.instantiate_workflow_template(template_id uuid, agent_id uuid, parameters jsonb DEFAULT '{}')
+    RETURNS TABLE (journey_id uuid, warnings jsonb)
+    LANGUAGE plpgsql ROWS 1 AS $$
+#variable_conflict use_column
+DECLARE
+    template record;
+    made record;
+BEGIN
+    SELECT t.workspace_id, t.workflow_data INTO template
+    FROM parlant.parlant_workflow_template AS t WHERE t.id = instantiate_workflow_template.template_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('workflow template', instantiate_workflow_template.template_id::text);
+    END IF;
+    PERFORM FROM parlant.parlant_agent AS a
+    WHERE a.workspace_id = template.workspace_id AND a.id = instantiate_workflow_template.agent_id AND a.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('agent', instantiate_workflow_template.agent_id::text);
+    END IF;
+    SELECT imported.journey_id, imported.warnings INTO made
+    FROM parlant.import_workflow(
+        instantiate_workflow_template.agent_id, template.workflow_data,
+        parlant.template_parameters(instantiate_workflow_template.template_id, instantiate_workflow_template.parameters)) AS imported;
+    UPDATE parlant.parlant_conversion_history AS h SET template_id = instantiate_workflow_template.template_id
+    WHERE h.workspace_id = template.workspace_id AND h.agent_id = instantiate_workflow_template.agent_id
+      AND h.result ->> 'journey_id' = made.journey_id::text AND h.template_id IS NULL;
+    UPDATE parlant.parlant_workflow_template AS t SET usage_count = t.usage_count + 1
+    WHERE t.workspace_id = template.workspace_id AND t.id = instantiate_workflow_template.template_id;
+    RETURN QUERY SELECT made.journey_id, made.warnings;
+END $$;
+COMMENT ON FUNCTION parlant.instantiate_workflow_template(uuid, uuid, jsonb) IS
+    'Makes a journey of an agent from a workflow template with checked parameters, as import_workflow does from a workflow.';
+
+CREATE FUNCTION parlant.refresh_tool_totals() RETURNS bigint
+    LANGUAGE plpgsql AS $$
+DECLARE
+    changed bigint;
+    total bigint := 0;
+BEGIN
+    WITH logged AS (
+        SELECT workspace_id, content ->> 'tool_id' AS id,
+               least(count(*) FILTER (WHERE event_type = 'tool_call'), 2147483647)::integer AS calls,
+               max(created_at) FILTER (WHERE event_type = 'tool_call') AS last,
+               round(100.0 * count(*) FILTER (WHERE event_type = 'tool_result' AND content -> 'success' = 'true')
+                     / nullif(count(*) FILTER (WHERE event_type = 'tool_result'), 0))::integer AS success_rate
+        FROM parlant.parlant_event
+        WHERE event_type IN ('tool_call', 'tool_result') AND content ? 'tool_id' GROUP BY 1, 2)
+    UPDATE parlant.parlant_tool AS t
+    SET use_count = greatest(t.use_count, logged.calls), last_used_at = greatest(t.last_used_at, logged.last),
+        success_rate = coalesce(logged.success_rate, t.success_rate)
+    FROM logged
+    WHERE t.workspace_id = logged.workspace_id AND t.id::text = logged.id
+      AND (t.use_count < logged.calls OR t.last_used_at IS NULL OR t.last_used_at < logged.last
+           OR t.success_rate IS DISTINCT FROM coalesce(logged.success_rate, t.success_rate));
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    total := total + changed;
+
+    WITH logged AS (
+        SELECT e.workspace_id, s.agent_id, e.content ->> 'tool_id' AS id, least(count(*), 2147483647)::integer AS calls,
+               max(e.created_at) AS last
+        FROM parlant.parlant_event AS e
+        JOIN parlant.parlant_session AS s ON s.workspace_id = e.workspace_id AND s.id = e.session_id
+        WHERE e.event_type = 'tool_call' AND e.content ? 'tool_id' GROUP BY 1, 2, 3)
+    UPDATE parlant.parlant_agent_tool AS t
+    SET use_count = greatest(t.use_count, logged.calls), last_used_at = greatest(t.last_used_at, logged.last)
+    FROM logged
+    WHERE t.workspace_id = logged.workspace_id AND t.agent_id = logged.agent_id AND t.tool_id::text = logged.id
+      AND (t.use_count < logged.calls OR t.last_used_at IS NULL OR t.last_used_at < logged.last);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN total + changed;
+END $$;
+COMMENT ON FUNCTION parlant.refresh_tool_totals() IS
+    'Totals of tools and of their assignments from the log: calls, and the percentage of results that were a success; '
+    'part of refresh_totals().';
