@@ -550,6 +550,13 @@ mod tests {
         }
 
         #[test]
+        fn a_template_renders_what_the_source_said(text in "([{}%#a-z \n-]|<start\\.input>){0,30}x") {
+            let template = references(json!({})).template(&text);
+            let rendered = crate::template::render(&template, r#"{"start": {"input": "{{ y }}"}}"#);
+            prop_assert_eq!(rendered.ok(), Some(text.replace("<start.input>", "{{ y }}")), "{}", template);
+        }
+
+        #[test]
         fn a_bound_is_kept(text in "([<>{}%#.a-z ]|<start.input>|\\PC){0,30}", most in 0_usize..40) {
             let (template, _) = references(json!({})).template_of_at_most(&text, most);
             prop_assert!(template.chars().count() <= most);
