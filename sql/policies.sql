@@ -574,3 +574,10 @@ CREATE POLICY deleting_needs_write ON parlant.parlant_conversion_history FOR DEL
     USING (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
 COMMENT ON POLICY deleting_needs_write ON parlant.parlant_conversion_history IS
     'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';
+
+-- The audit log is written by triggers, as its owner; nobody else writes it.
+
+CREATE POLICY reading_needs_admin ON parlant.parlant_audit_log FOR SELECT
+    USING (workspace_id = parlant.administered_workspace_id());
+COMMENT ON POLICY reading_needs_admin ON parlant.parlant_audit_log IS
+    'Entries of the workspace that the transaction acts in, for an admin of it.';

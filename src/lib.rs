@@ -10,6 +10,7 @@
 
 use pgrx::prelude::*;
 
+mod audit;
 mod behaviour;
 mod context;
 mod conversation;
@@ -38,6 +39,7 @@ extension_sql_file!(
     name = "context",
     requires = [current_workspace_id, current_user_id, current_customer_id, current_permission]
 );
+extension_sql_file!("../sql/functions/audit.sql", name = "audit", requires = [masked_secrets, purge_audit_log]);
 extension_sql_file!("../sql/functions/host.sql", name = "host", requires = [link_host, unlink_host, host_status]);
 extension_sql_file!(
     "../sql/functions/behaviour.sql",
@@ -89,6 +91,7 @@ extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 /// Runs when a connection loads the library.
 #[pg_guard]
 extern "C-unwind" fn _PG_init() {
+    audit::define_setting();
     context::define_settings();
     behaviour::define_settings();
     isolation::init();

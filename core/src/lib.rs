@@ -10,6 +10,7 @@ pub mod journey;
 pub mod json_schema;
 pub mod pii;
 pub mod schema;
+pub mod secret;
 pub mod template;
 pub mod term;
 pub mod token;

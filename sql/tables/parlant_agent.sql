@@ -133,3 +133,18 @@ CREATE TRIGGER hide_deleted_agents AFTER UPDATE OF deleted_at ON parlant.parlant
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.hide_deleted_agents();
 COMMENT ON TRIGGER hide_deleted_agents ON parlant.parlant_agent IS
     'Hides what the transaction soft-deletes from the rest of the transaction.';
+
+CREATE TRIGGER audit_insert AFTER INSERT ON parlant.parlant_agent
+    REFERENCING NEW TABLE AS new_row
+    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
+COMMENT ON TRIGGER audit_insert ON parlant.parlant_agent IS 'Writes what the statement changed into the audit log.';
+
+CREATE TRIGGER audit_update AFTER UPDATE ON parlant.parlant_agent
+    REFERENCING OLD TABLE AS old_row NEW TABLE AS new_row
+    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
+COMMENT ON TRIGGER audit_update ON parlant.parlant_agent IS 'Writes what the statement changed into the audit log.';
+
+CREATE TRIGGER audit_delete AFTER DELETE ON parlant.parlant_agent
+    REFERENCING OLD TABLE AS old_row
+    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
+COMMENT ON TRIGGER audit_delete ON parlant.parlant_agent IS 'Writes what the statement changed into the audit log.';

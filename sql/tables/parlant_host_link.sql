@@ -26,3 +26,18 @@ ALTER TABLE parlant.parlant_host_link ALTER COLUMN id SET DEFAULT '00000000-0000
 ALTER TABLE parlant.parlant_host_link ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parlant.parlant_host_link FORCE ROW LEVEL SECURITY;
+
+CREATE TRIGGER audit_insert AFTER INSERT ON parlant.parlant_host_link
+    REFERENCING NEW TABLE AS new_row
+    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
+COMMENT ON TRIGGER audit_insert ON parlant.parlant_host_link IS 'Writes what the statement changed into the audit log.';
+
+CREATE TRIGGER audit_update AFTER UPDATE ON parlant.parlant_host_link
+    REFERENCING OLD TABLE AS old_row NEW TABLE AS new_row
+    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
+COMMENT ON TRIGGER audit_update ON parlant.parlant_host_link IS 'Writes what the statement changed into the audit log.';
+
+CREATE TRIGGER audit_delete AFTER DELETE ON parlant.parlant_host_link
+    REFERENCING OLD TABLE AS old_row
+    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
+COMMENT ON TRIGGER audit_delete ON parlant.parlant_host_link IS 'Writes what the statement changed into the audit log.';

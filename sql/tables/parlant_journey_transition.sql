@@ -75,3 +75,18 @@ CREATE TRIGGER fill_workspace_id BEFORE INSERT ON parlant.parlant_journey_transi
     FOR EACH ROW WHEN (NEW.workspace_id IS NULL)
     EXECUTE FUNCTION parlant.fill_from_parent('journey_id', 'parlant_journey', 'workspace_id');
 COMMENT ON TRIGGER fill_workspace_id ON parlant.parlant_journey_transition IS 'Fills workspace_id from the journey.';
+
+CREATE TRIGGER audit_insert AFTER INSERT ON parlant.parlant_journey_transition
+    REFERENCING NEW TABLE AS new_row
+    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
+COMMENT ON TRIGGER audit_insert ON parlant.parlant_journey_transition IS 'Writes what the statement changed into the audit log.';
+
+CREATE TRIGGER audit_update AFTER UPDATE ON parlant.parlant_journey_transition
+    REFERENCING OLD TABLE AS old_row NEW TABLE AS new_row
+    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
+COMMENT ON TRIGGER audit_update ON parlant.parlant_journey_transition IS 'Writes what the statement changed into the audit log.';
+
+CREATE TRIGGER audit_delete AFTER DELETE ON parlant.parlant_journey_transition
+    REFERENCING OLD TABLE AS old_row
+    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
+COMMENT ON TRIGGER audit_delete ON parlant.parlant_journey_transition IS 'Writes what the statement changed into the audit log.';

@@ -31,6 +31,7 @@ fn erase_customer(
         let gone = client.update(SESSIONS, None, &arguments).map_err(internal)?;
         let (sessions, events) = gone.first().get_two::<i64, i64>().map_err(internal)?;
         let variables = client.update(VARIABLES, None, &arguments).map_err(internal)?.len();
+        crate::audit::forget_customer(client, workspace_id, customer_id)?;
         let count = |rows: usize| i64::try_from(rows).map_err(internal);
         Ok::<_, ErrorReport>((sessions.unwrap_or_default(), events.unwrap_or_default(), count(variables)?))
     })?;

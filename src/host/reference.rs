@@ -55,3 +55,9 @@ pub(super) const UNREFERENCED: &[(&str, &str)] = &[
     ("custom_tools", "parlant_tool_integration.target_id names rows of several tables, which no foreign key can."),
     ("mcp_servers", "parlant_tool_integration.target_id names rows of several tables, which no foreign key can."),
 ];
+
+impl std::fmt::Display for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "parlant.{} ({}), ON DELETE {}", self.table, self.column, self.on_delete)
+    }
+}

@@ -10,6 +10,7 @@ pub use statement::{Object, Statement};
 /// Files of `sql/` that make domains, tables and policies; a table comes after those it refers to.
 const FILES: &[(&str, &str)] = &[
     ("types.sql", include_str!("../../../sql/types.sql")),
+    ("parlant_audit_log.sql", include_str!("../../../sql/tables/parlant_audit_log.sql")),
     ("parlant_host_link.sql", include_str!("../../../sql/tables/parlant_host_link.sql")),
     ("parlant_workspace_member.sql", include_str!("../../../sql/tables/parlant_workspace_member.sql")),
     ("parlant_agent.sql", include_str!("../../../sql/tables/parlant_agent.sql")),
