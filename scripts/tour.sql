@@ -12,84 +12,103 @@ SET search_path = parlant, public;
 SELECT count(*) AS tables,
        (SELECT count(*) FROM pg_constraint WHERE connamespace = 'parlant'::regnamespace AND contype = 'f') AS foreign_keys,
        (SELECT count(*) FROM pg_constraint WHERE connamespace = 'parlant'::regnamespace AND contype = 'c') AS checks,
+       (SELECT count(*) FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid
+        WHERE relnamespace = 'parlant'::regnamespace) AS policies,
        (SELECT extversion FROM pg_extension WHERE extname = 'parlant') AS version
 FROM pg_tables WHERE schemaname = 'parlant';
 
-\echo '── 2. An agent in a workspace ────────────────────────────────────────────────────'
+\echo '── 2. People of a workspace, and a role for the application ──────────────────────'
+\echo 'The application connects as an ordinary role. In each transaction it enters a workspace'
+\echo 'for somebody; without that it sees nothing.'
+SELECT grant_workspace('acme', 'olga', 'admin'), grant_workspace('rival', 'rita', 'admin') \g (format=unaligned tuples_only) /dev/null
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'parlant_tour_app') THEN
+        CREATE ROLE parlant_tour_app;
+    END IF;
+    PERFORM parlant.grant_app_role('parlant_tour_app');
+END $$;
+SET ROLE parlant_tour_app;
+BEGIN;
+SELECT enter_workspace('acme', 'olga') AS permission;
+
+\echo '── 3. An agent that knows how to behave ──────────────────────────────────────────'
 INSERT INTO parlant_agent (workspace_id, name, description)
 VALUES ('acme', 'Bo', 'Books tables at the Acme bistro') RETURNING id AS agent \gset
 INSERT INTO parlant_guideline (agent_id, condition, action, priority)
 VALUES (:'agent', 'the customer is angry', 'apologise once, then offer a human', 900);
-INSERT INTO parlant_term (agent_id, name, description) VALUES (:'agent', 'no-show', 'A guest who booked and did not come');
+INSERT INTO parlant_term (agent_id, name, description, synonyms)
+VALUES (:'agent', 'no-show', 'A guest who booked and did not come', '["no show"]');
 INSERT INTO parlant_canned_response (agent_id, template)
-VALUES (:'agent', 'Your table for {{ guests }} is booked, {{ name }}.');
-\echo 'A guideline, a glossary term and a canned response name only the agent; their workspace is filled in:'
-SELECT name AS agent, guideline.workspace_id, condition, action
-FROM parlant_guideline AS guideline JOIN parlant_agent AS agent ON agent.id = agent_id;
-
-\echo '── 3. A tool with checked parameters ─────────────────────────────────────────────'
+VALUES (:'agent', 'Table {{ table }} is booked for {{ guests }}.') RETURNING id AS response \gset
 INSERT INTO parlant_tool (workspace_id, name, display_name, description, tool_type, parameters)
 VALUES ('acme', 'book_table', 'Book a table', 'Books a table and returns its number', 'custom',
         '{"type": "object", "properties": {"guests": {"type": "integer", "minimum": 1}}, "required": ["guests"]}')
 RETURNING id AS tool \gset
 INSERT INTO parlant_agent_tool (agent_id, tool_id) VALUES (:'agent', :'tool');
-\echo 'A schema with a typing error is refused; the database tells where it is:'
-SELECT json_schema_error('{"properties": {"guests": {"type": "integre"}}}');
+\echo 'Its tools, as they can be handed to a model:'
+SELECT jsonb_pretty(agent_tools(:'agent', 'openai') -> 0 -> 'function' -> 'parameters') AS parameters_of_book_table;
 
 \echo '── 4. A journey that cannot be built wrong ───────────────────────────────────────'
-INSERT INTO parlant_journey (agent_id, title, conditions)
-VALUES (:'agent', 'Book a table', '["the customer wants to book"]') RETURNING id AS journey \gset
-INSERT INTO parlant_journey_state (journey_id, name, state_type, chat_prompt, is_initial)
-VALUES (:'journey', 'ask', 'chat', 'How many guests, and when?', true) RETURNING id AS ask \gset
-INSERT INTO parlant_journey_state (journey_id, name, state_type, tool_id)
-VALUES (:'journey', 'book', 'tool', 'book_table') RETURNING id AS book \gset
-INSERT INTO parlant_journey_state (journey_id, name, state_type)
-VALUES (:'journey', 'done', 'final') RETURNING id AS done \gset
-INSERT INTO parlant_journey_transition (journey_id, from_state_id, to_state_id, condition)
-VALUES (:'journey', :'ask', :'book', 'guests and time are known'), (:'journey', :'book', :'done', NULL);
-SELECT f.name AS "from", coalesce(t.condition, 'always') AS condition, s.name AS "to", s.state_type, s.is_final
-FROM parlant_journey_transition AS t
-JOIN parlant_journey_state AS f ON f.id = from_state_id JOIN parlant_journey_state AS s ON s.id = to_state_id
-ORDER BY t.created_at, t.id;
-\echo 'Nothing can leave a final state:'
+SELECT '{"title": "Book a table", "conditions": ["the customer wants to book"],
+    "states": [{"name": "ask", "type": "chat", "is_initial": true, "prompt": "How many guests, and when?"},
+               {"name": "check", "type": "decision", "condition": "Is there a table that large?"},
+               {"name": "book", "type": "tool", "tool_id": "book_table"},
+               {"name": "done", "type": "final", "prompt": "See you!"},
+               {"name": "call", "type": "final", "prompt": "Please call us."}],
+    "transitions": [{"from": "ask", "to": "check", "condition": "guests and time are known"},
+                    {"from": "check", "to": "book", "condition": "guests <= 8", "condition_kind": "expression", "priority": 200},
+                    {"from": "check", "to": "call"},
+                    {"from": "book", "to": "done"}]}' AS journey_document \gset
+SELECT create_journey(:'agent', :'journey_document') AS journey \gset
+\echo 'A document with mistakes is refused as a whole, and every mistake is named:'
+SELECT severity, code, message
+FROM validate_journey_definition(:'journey_document'::jsonb #- '{states,3}' #- '{transitions,2}');
+
+\echo '── 5. A conversation ─────────────────────────────────────────────────────────────'
+SELECT start_session(:'agent', customer_id => 'ada') AS session \gset
+SELECT "offset" FROM append_event(:'session', 'customer_message', '{"message": "A table for four at eight? I am no no-show!"}') \gset
+SELECT state_name AS "the session is in", prompt FROM enter_journey(:'session', :'journey');
+\echo 'All that an engine needs for its turn comes in one call:'
+SELECT context -> 'agent' ->> 'name' AS agent, jsonb_array_length(context -> 'guidelines') AS guidelines,
+       jsonb_array_length(context -> 'tools') AS tools, jsonb_array_length(context -> 'terms') AS terms,
+       jsonb_array_length(context -> 'next_states') AS next_states, jsonb_array_length(context -> 'events') AS events
+FROM (SELECT session_context(:'session') AS context) AS turn;
+SELECT to_state_id AS check FROM next_states(:'session') \gset
+\echo 'The model judges what is said, the database what can be computed; decisions are passed through:'
+SELECT set_variable(:'agent', 'guests', '4', 'session', :'session') \g (format=unaligned tuples_only) /dev/null
+SELECT state_name, state_type, tool_id FROM advance_journey(:'session', :'check');
+\echo 'The tool is called within its schema and limits, and its result ends the journey:'
+SELECT mapped_arguments AS call FROM call_tool(:'session', :'tool', '{"guests": 4}', 'call-1');
+SELECT "offset" FROM finish_tool_call(:'session', 'call-1', '{"table": 7}') \gset
+SELECT state_name, is_final FROM advance_journey(:'session');
+SELECT render_canned_response(:'response', :'session', '{"table": 7}') AS reply \gset
+SELECT "offset" FROM append_event(:'session', 'agent_message', jsonb_build_object('message', :'reply')) \gset
+SELECT end_session(:'session', 'completed', 5) \g (format=unaligned tuples_only) /dev/null
+SELECT "offset", event_type, left(content::text, 60) AS content FROM read_events(:'session');
+COMMIT;
+
+\echo '── 6. Workspaces that cannot see each other ──────────────────────────────────────'
+BEGIN;
+SELECT enter_workspace('rival', 'rita') AS permission;
+SELECT (SELECT count(*) FROM parlant_agent) AS agents, (SELECT count(*) FROM parlant_event) AS events;
+\echo 'Nor can rita take part in what she cannot see:'
 \set ON_ERROR_STOP off
-INSERT INTO parlant_journey_transition (journey_id, from_state_id, to_state_id) VALUES (:'journey', :'done', :'ask');
+INSERT INTO parlant_event (session_id, event_type, content) VALUES (:'session', 'agent_message', '{"message": "Hi"}');
 \if :ERROR
 \else
     \echo 'This should have been refused.'
     \quit 3
 \endif
 \set ON_ERROR_STOP on
-
-\echo
-\echo '── 5. A conversation ─────────────────────────────────────────────────────────────'
-INSERT INTO parlant_session (agent_id, customer_id, current_journey_id, current_state_id)
-VALUES (:'agent', 'ada', :'journey', :'ask') RETURNING id AS session \gset
-INSERT INTO parlant_event (session_id, "offset", event_type, content, tool_call_id) VALUES
-    (:'session', 0, 'customer_message', '{"message": "A table for four at eight?"}', NULL),
-    (:'session', 1, 'tool_call', '{"tool_name": "book_table", "parameters": {"guests": 4}}', 'call-1'),
-    (:'session', 2, 'tool_result', '{"result": {"table": 7}}', 'call-1'),
-    (:'session', 3, 'agent_message', '{"message": "Your table for 4 is booked, Ada."}', NULL);
-UPDATE parlant_session SET current_state_id = :'done' WHERE id = :'session';
-INSERT INTO parlant_variable (agent_id, session_id, key, value) VALUES (:'agent', :'session', 'guests', '4');
-SELECT "offset", event_type, coalesce(content ->> 'message', content ->> 'tool_name', content ->> 'result') AS what
-FROM parlant_event WHERE session_id = :'session' ORDER BY "offset";
-
-\echo '── 6. Workspaces that cannot touch each other ────────────────────────────────────'
-INSERT INTO parlant_agent (workspace_id, name) VALUES ('rival', 'Zed') RETURNING id AS rival_agent \gset
-\echo 'An agent of another workspace cannot be given the tool, not even by a superuser:'
-\set ON_ERROR_STOP off
-INSERT INTO parlant_agent_tool (agent_id, tool_id) VALUES (:'rival_agent', :'tool');
-\if :ERROR
-\else
-    \echo 'This should have been refused.'
-    \quit 3
-\endif
+ROLLBACK;
+RESET ROLE;
 
 \echo
 \echo '── 7. Data outlives code ─────────────────────────────────────────────────────────'
 \echo 'The extension cannot be dropped from under its tables:'
 \set VERBOSITY terse
+\set ON_ERROR_STOP off
 DROP EXTENSION parlant;
 \if :ERROR
 \else
@@ -102,6 +121,6 @@ DROP EXTENSION parlant;
 DROP EXTENSION parlant CASCADE;
 SELECT count(*) AS events_kept FROM parlant_event;
 CREATE EXTENSION parlant;
-INSERT INTO parlant_event (session_id, "offset", event_type, content)
-VALUES (:'session', 4, 'status_update', '{"message": "still filled in"}')
-RETURNING workspace_id, "offset", event_type;
+SELECT session_transcript(:'session') AS transcript \gset
+\echo
+\echo :transcript
