@@ -21,6 +21,115 @@ END $$;
 -- with this script.
 SET LOCAL check_function_bodies = off;
 
+CREATE OR REPLACE FUNCTION "condition_outcome"(
+	"condition" TEXT, /* & str */
+	"variables" jsonb /* JsonbText */
+) RETURNS bool /* Option < bool > */
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'condition_outcome_wrapper';
+
+CREATE OR REPLACE FUNCTION "is_disabled_by"(
+	"failures" INT /* i32 */
+) RETURNS bool /* bool */
+STRICT STABLE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'is_disabled_by_wrapper';
+
+CREATE OR REPLACE FUNCTION "tool_health"(
+	"failures" INT /* i32 */
+) RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'tool_health_wrapper';
+
+CREATE OR REPLACE FUNCTION "host_tools"(
+	"workspace_id" TEXT /* & str */
+) RETURNS TABLE (
+	"kind" TEXT,  /* & '_ str */
+	"id" TEXT,  /* String */
+	"name" TEXT,  /* String */
+	"title" TEXT,  /* String */
+	"description" TEXT,  /* String */
+	"parameters" jsonb,  /* Option < JsonbOut > */
+	"problem" TEXT,  /* Option < String > */
+	"enabled" bool  /* bool */
+)
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'host_tools_wrapper';
+
+CREATE OR REPLACE FUNCTION "search_knowledge"(
+	"agent_id" uuid, /* Option < pgrx :: Uuid > */
+	"query" TEXT DEFAULT NULL, /* Option < & str > */
+	"query_embedding" TEXT DEFAULT NULL, /* Option < & str > */
+	"max_results" INT DEFAULT NULL /* Option < i32 > */
+) RETURNS TABLE (
+	"knowledge_base_id" TEXT,  /* String */
+	"document_id" TEXT,  /* String */
+	"chunk_id" TEXT,  /* String */
+	"content" TEXT,  /* String */
+	"similarity" double precision,  /* Option < f64 > */
+	"score" double precision  /* f64 */
+)
+STABLE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'search_knowledge_wrapper';
+
+CREATE OR REPLACE FUNCTION "json_schema_violations"(
+	"schema" jsonb, /* JsonbText */
+	"document" jsonb /* JsonbText */
+) RETURNS TABLE (
+	"path" TEXT,  /* String */
+	"message" TEXT  /* String */
+)
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'json_schema_violations_wrapper';
+
+CREATE OR REPLACE FUNCTION "missing_variables"(
+	"template" TEXT, /* & str */
+	"variables" jsonb /* JsonbText */
+) RETURNS jsonb /* Option < JsonbOut > */
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'missing_variables_wrapper';
+
+CREATE OR REPLACE FUNCTION "render_template"(
+	"template" TEXT, /* & str */
+	"variables" jsonb /* JsonbText */
+) RETURNS TEXT /* Result < String, ErrorReport > */
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'render_template_wrapper';
+
+CREATE OR REPLACE FUNCTION "template_variables"(
+	"template" TEXT /* & str */
+) RETURNS jsonb /* Result < JsonbOut, ErrorReport > */
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'template_variables_wrapper';
+
+CREATE OR REPLACE FUNCTION "glossary_is_ready"(
+	"key" TEXT /* & str */
+) RETURNS bool /* bool */
+STRICT VOLATILE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'glossary_is_ready_wrapper';
+
+CREATE OR REPLACE FUNCTION "term_mentions"(
+	"key" TEXT, /* & str */
+	"glossary" TEXT, /* Option < & str > */
+	"content" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"term_id" uuid,  /* pgrx :: Uuid */
+	"matched" TEXT,  /* String */
+	"position" INT  /* i32 */
+)
+VOLATILE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'term_mentions_wrapper';
+
 CREATE OR REPLACE FUNCTION "current_customer_id"() RETURNS TEXT /* Option < String > */
 STRICT STABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
@@ -41,10 +150,74 @@ STRICT STABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'current_workspace_id_wrapper';
 
+CREATE OR REPLACE FUNCTION "erase_customer"(
+	"workspace_id" TEXT, /* & str */
+	"customer_id" TEXT /* & str */
+) RETURNS TABLE (
+	"sessions" bigint,  /* i64 */
+	"events" bigint,  /* i64 */
+	"variables" bigint  /* i64 */
+)
+STRICT VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'erase_customer_wrapper';
+
+CREATE OR REPLACE FUNCTION "lock_session"(
+	"session_id" uuid /* Uuid */
+) RETURNS VOID /* Result < (), ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'lock_session_wrapper';
+
+CREATE OR REPLACE FUNCTION "host_status"() RETURNS TABLE (
+	"table_name" TEXT,  /* Option < String > */
+	"status" TEXT,  /* String */
+	"detail" TEXT  /* String */
+)
+STRICT VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'host_status_wrapper';
+
+CREATE OR REPLACE FUNCTION "link_host"(
+	"schema_name" TEXT DEFAULT 'public', /* String */
+	"validate" bool DEFAULT true /* bool */
+) RETURNS TABLE (
+	"table_name" TEXT,  /* Option < String > */
+	"status" TEXT,  /* String */
+	"detail" TEXT  /* String */
+)
+STRICT VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'link_host_wrapper';
+
+CREATE OR REPLACE FUNCTION "unlink_host"() RETURNS TABLE (
+	"table_name" TEXT,  /* Option < String > */
+	"status" TEXT,  /* String */
+	"detail" TEXT  /* String */
+)
+STRICT VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'unlink_host_wrapper';
+
 CREATE OR REPLACE FUNCTION "uuidv7"() RETURNS uuid /* pgrx :: Uuid */
 STRICT VOLATILE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'uuidv7_wrapper';
+
+CREATE OR REPLACE FUNCTION "install_tables"(
+	"event_partitions" INT /* i32 */
+) RETURNS TABLE (
+	"kind" TEXT,  /* String */
+	"name" TEXT  /* String */
+)
+STRICT VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'install_partitioned_tables_wrapper';
 
 CREATE OR REPLACE FUNCTION "install_tables"() RETURNS TABLE (
 	"kind" TEXT,  /* String */
@@ -55,12 +228,187 @@ SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'install_tables_wrapper';
 
+CREATE OR REPLACE FUNCTION "evaluate_condition"(
+	"expression" TEXT, /* & str */
+	"variables" jsonb /* JsonbText */
+) RETURNS bool /* Result < bool, ErrorReport > */
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'evaluate_condition_wrapper';
+
+CREATE OR REPLACE FUNCTION "judge_condition"(
+	"expression" TEXT, /* & str */
+	"variables" jsonb /* JsonbText */
+) RETURNS TABLE (
+	"holds" bool,  /* Option < bool > */
+	"missing" jsonb,  /* JsonbOut */
+	"problem" TEXT  /* Option < String > */
+)
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'judge_condition_wrapper';
+
+CREATE OR REPLACE FUNCTION "checked_journey_definition"(
+	"definition" jsonb /* Option < JsonbText > */
+) RETURNS jsonb /* Result < JsonbOut, ErrorReport > */
+IMMUTABLE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'checked_journey_definition_wrapper';
+
+CREATE OR REPLACE FUNCTION "draw_journey"(
+	"definition" jsonb, /* JsonbText */
+	"current_state" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'draw_journey_wrapper';
+
+CREATE OR REPLACE FUNCTION "validate_journey_definition"(
+	"definition" jsonb, /* JsonbText */
+	"tools" jsonb DEFAULT NULL /* Option < JsonbText > */
+) RETURNS TABLE (
+	"severity" TEXT,  /* & '_ str */
+	"code" TEXT,  /* & '_ str */
+	"state" TEXT,  /* Option < String > */
+	"transition" TEXT,  /* Option < String > */
+	"message" TEXT,  /* String */
+	"hint" TEXT,  /* & '_ str */
+	"path" TEXT  /* String */
+)
+IMMUTABLE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'validate_journey_definition_wrapper';
+
+CREATE OR REPLACE FUNCTION "advance_journey"(
+	"session_id" uuid, /* Uuid */
+	"to_state_id" uuid DEFAULT NULL, /* Option < Uuid > */
+	"variables" jsonb DEFAULT NULL, /* Option < JsonbText > */
+	"expected_state_id" uuid DEFAULT NULL /* Option < Uuid > */
+) RETURNS TABLE (
+	"journey_id" uuid,  /* Uuid */
+	"state_id" uuid,  /* Uuid */
+	"state_name" TEXT,  /* String */
+	"state_type" TEXT,  /* String */
+	"prompt" TEXT,  /* Option < String > */
+	"tool_id" TEXT,  /* Option < String > */
+	"is_final" bool,  /* bool */
+	"path" jsonb  /* JsonbOut */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'advance_journey_wrapper';
+
+CREATE OR REPLACE FUNCTION "enter_journey"(
+	"session_id" uuid, /* Uuid */
+	"journey_id" uuid /* Uuid */
+) RETURNS TABLE (
+	"journey_id" uuid,  /* Uuid */
+	"state_id" uuid,  /* Uuid */
+	"state_name" TEXT,  /* String */
+	"state_type" TEXT,  /* String */
+	"prompt" TEXT,  /* Option < String > */
+	"tool_id" TEXT,  /* Option < String > */
+	"is_final" bool,  /* bool */
+	"path" jsonb  /* JsonbOut */
+)
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'enter_journey_wrapper';
+
+CREATE OR REPLACE FUNCTION "exit_journey"(
+	"session_id" uuid, /* Uuid */
+	"reason" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"journey_id" uuid,  /* Uuid */
+	"state_id" uuid,  /* Uuid */
+	"state_name" TEXT,  /* String */
+	"state_type" TEXT,  /* String */
+	"prompt" TEXT,  /* Option < String > */
+	"tool_id" TEXT,  /* Option < String > */
+	"is_final" bool,  /* bool */
+	"path" jsonb  /* JsonbOut */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'exit_journey_wrapper';
+
+CREATE OR REPLACE FUNCTION "revisit_state"(
+	"session_id" uuid, /* Uuid */
+	"state_id" uuid /* Uuid */
+) RETURNS TABLE (
+	"journey_id" uuid,  /* Uuid */
+	"state_id" uuid,  /* Uuid */
+	"state_name" TEXT,  /* String */
+	"state_type" TEXT,  /* String */
+	"prompt" TEXT,  /* Option < String > */
+	"tool_id" TEXT,  /* Option < String > */
+	"is_final" bool,  /* bool */
+	"path" jsonb  /* JsonbOut */
+)
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'revisit_state_wrapper';
+
+CREATE OR REPLACE FUNCTION "skip_state"(
+	"session_id" uuid /* Uuid */
+) RETURNS TABLE (
+	"journey_id" uuid,  /* Uuid */
+	"state_id" uuid,  /* Uuid */
+	"state_name" TEXT,  /* String */
+	"state_type" TEXT,  /* String */
+	"prompt" TEXT,  /* Option < String > */
+	"tool_id" TEXT,  /* Option < String > */
+	"is_final" bool,  /* bool */
+	"path" jsonb  /* JsonbOut */
+)
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'skip_state_wrapper';
+
 CREATE OR REPLACE FUNCTION "json_schema_error"(
 	"schema" jsonb /* JsonbText */
 ) RETURNS TEXT /* Option < String > */
 IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'json_schema_error_wrapper';
+
+CREATE OR REPLACE FUNCTION "mask_personal_data"(
+	"text" TEXT /* & str */
+) RETURNS TEXT /* String */
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'mask_personal_data_wrapper';
+
+CREATE OR REPLACE FUNCTION "mask_personal_json"(
+	"document" jsonb /* JsonbText */
+) RETURNS TEXT /* String */
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'mask_personal_json_wrapper';
+
+CREATE OR REPLACE FUNCTION "host_workflow"(
+	"workspace_id" TEXT, /* & str */
+	"workflow_id" TEXT, /* & str */
+	"draft" bool DEFAULT false /* bool */
+) RETURNS jsonb /* Result < JsonbOut, ErrorReport > */
+STRICT
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'host_workflow_wrapper';
+
+CREATE OR REPLACE FUNCTION "journey_definition_to_workflow"(
+	"definition" jsonb /* JsonbText */
+) RETURNS jsonb /* Result < JsonbOut, ErrorReport > */
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'journey_definition_to_workflow_wrapper';
+
+CREATE OR REPLACE FUNCTION "workflow_to_journey"(
+	"workflow" jsonb, /* JsonbText */
+	"parameters" jsonb DEFAULT '{}' /* JsonbText */
+) RETURNS jsonb /* Result < JsonbOut, ErrorReport > */
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'workflow_to_journey_wrapper';
 
 CREATE OR REPLACE FUNCTION parlant.fill_from_parent() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'fill_from_parent_wrapper';
@@ -179,6 +527,2410 @@ COMMENT ON FUNCTION parlant.current_customer_id() IS
 COMMENT ON FUNCTION parlant.current_permission() IS
     'What the user may do in the workspace: read, write or admin; NULL for a customer and outside a workspace.';
 
+COMMENT ON FUNCTION parlant.link_host(text, boolean) IS
+    'Adds foreign keys to the host application''s tables in a schema, and takes permissions from there. Rows of ours '
+    'that would break one are reported, and then nothing is linked. With validate = false rows that are there are '
+    'checked by a later call, under weaker locks.';
+COMMENT ON FUNCTION parlant.unlink_host() IS
+    'Drops the foreign keys to the host application''s tables and takes permissions from parlant''s own again.';
+COMMENT ON FUNCTION parlant.host_status() IS
+    'What is linked to the host application, what is missing, and whether permissions can be read from it.';
+
+-- Behaviour: templates, glossaries, variables, guidelines, canned responses.
+
+COMMENT ON FUNCTION parlant.render_template(text, jsonb) IS
+    'The text of a Jinja template with the variables of a JSON object. An error lists every variable that is missing.';
+COMMENT ON FUNCTION parlant.template_variables(text) IS
+    'The variables that a template refers to, as a JSON array of paths such as "customer.name"; an error with line and '
+    'column if the template is broken.';
+COMMENT ON FUNCTION parlant.missing_variables(text, jsonb) IS
+    'What rendering a template with these variables lacks, as a JSON array of paths; NULL where it fails otherwise.';
+COMMENT ON FUNCTION parlant.glossary_is_ready(text) IS
+    'Internal: whether this connection keeps a glossary for term_mentions.';
+COMMENT ON FUNCTION parlant.term_mentions(text, text, text) IS
+    'Internal: the mentions of a glossary''s terms in a text. Call find_terms.';
+COMMENT ON FUNCTION parlant.json_schema_violations(jsonb, jsonb) IS
+    'Every rule of a JSON Schema that a document breaks, at most 100, each with a JSON Pointer to what is wrong.';
+COMMENT ON FUNCTION parlant.condition_outcome(text, jsonb) IS
+    'Internal: whether a condition holds; NULL where it is no expression, but a sentence for a model to judge.';
+
+CREATE OR REPLACE FUNCTION parlant.refuse_unknown(kind text, id text) RETURNS void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RAISE EXCEPTION '% % does not exist', kind, coalesce(id, 'NULL') USING
+        ERRCODE = 'no_data_found',
+        DETAIL = 'No such ' || kind || ' is visible to you.',
+        HINT = 'Check the id. It may also belong to a workspace that you cannot see.';
+END $$;
+COMMENT ON FUNCTION parlant.refuse_unknown(text, text) IS
+    'Internal: the error for what is not there, or not visible, which look the same.';
+
+CREATE OR REPLACE FUNCTION parlant.find_terms(agent_id uuid, content text)
+    RETURNS TABLE (term_id uuid, name text, matched text, "position" integer, description text, importance integer)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+#variable_conflict use_column
+DECLARE
+    agent_workspace text := (SELECT agent.workspace_id FROM parlant.parlant_agent AS agent
+                             WHERE agent.id = find_terms.agent_id AND agent.deleted_at IS NULL);
+    key text;
+    glossary text;
+BEGIN
+    IF agent_workspace IS NULL THEN
+        PERFORM parlant.refuse_unknown('agent', find_terms.agent_id::text);
+    END IF;
+    -- A version of a row is known by where it is and by who wrote it, so every change of a term changes the key.
+    SELECT find_terms.agent_id || ' ' || count(*) || ' ' || coalesce(bit_xor(hashtextextended(xmin::text, hashtid(ctid))), 0)
+    INTO key
+    FROM parlant.parlant_term AS term
+    WHERE term.workspace_id = agent_workspace AND term.agent_id = find_terms.agent_id;
+    IF NOT parlant.glossary_is_ready(key) THEN
+        SELECT string_agg(term.id || ' ' || term.importance || ' ' || to_char(term.created_at, 'YYYYMMDDHH24MISSUS') || ' '
+                          || length(term.name) || ' ' || term.name || coalesce(term.synonyms, '[]'), '')
+        INTO glossary
+        FROM parlant.parlant_term AS term
+        WHERE term.workspace_id = agent_workspace AND term.agent_id = find_terms.agent_id;
+    END IF;
+
+    RETURN QUERY
+    SELECT term.id, term.name, mention.matched, mention."position", term.description, term.importance
+    FROM parlant.term_mentions(key, glossary, find_terms.content) AS mention
+    JOIN parlant.parlant_term AS term ON term.id = mention.term_id AND term.workspace_id = agent_workspace
+    ORDER BY mention."position";
+END $$;
+COMMENT ON FUNCTION parlant.find_terms(uuid, text) IS
+    'Every place in a text that names a term of an agent, by its name or a synonym: whole words, the longest match '
+    'first, whatever case and accents; where two terms share words, the more important one. Positions count characters '
+    'from 1.';
+
+CREATE OR REPLACE FUNCTION parlant.session_variables(session_id uuid, include_private boolean DEFAULT true) RETURNS jsonb
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    session record;
+    far jsonb;
+    near jsonb;
+    shows_private boolean := include_private AND parlant.current_customer_id() IS NULL;
+BEGIN
+    SELECT s.workspace_id, s.agent_id, s.customer_id, s.variables INTO session
+    FROM parlant.parlant_session AS s WHERE s.id = session_variables.session_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('session', session_variables.session_id::text);
+    END IF;
+
+    -- The nearest value decides, also whether it is private: what lies behind a private one stays hidden.
+    SELECT jsonb_object_agg(key, value) FILTER (WHERE distance > 1 AND (shows_private OR NOT is_private)),
+           jsonb_object_agg(key, value) FILTER (WHERE distance = 1 AND (shows_private OR NOT is_private))
+    INTO far, near
+    FROM (
+        SELECT DISTINCT ON (key) key, value, is_private, distance
+        FROM (
+            SELECT v.key, v.value, v.is_private, 1 AS distance FROM parlant.parlant_variable AS v
+            WHERE v.workspace_id = session.workspace_id AND v.agent_id = session.agent_id
+              AND v.session_id = session_variables.session_id AND v.customer_id IS NULL
+            UNION ALL
+            SELECT v.key, v.value, v.is_private, 2 FROM parlant.parlant_variable AS v
+            WHERE v.workspace_id = session.workspace_id AND v.agent_id = session.agent_id
+              AND v.session_id IS NULL AND v.customer_id = session.customer_id
+            UNION ALL
+            SELECT v.key, v.value, v.is_private, 3 FROM parlant.parlant_variable AS v
+            WHERE v.workspace_id = session.workspace_id AND v.agent_id = session.agent_id
+              AND v.session_id IS NULL AND v.customer_id IS NULL
+            UNION ALL
+            SELECT v.key, v.value, v.is_private, 4 FROM parlant.parlant_variable AS v
+            WHERE v.workspace_id = session.workspace_id AND v.agent_id IS NULL
+              AND v.session_id IS NULL AND v.customer_id IS NULL
+        ) AS visible
+        ORDER BY key, distance
+    ) AS nearest;
+    RETURN coalesce(far, '{}') || coalesce(session.variables, '{}') || coalesce(near, '{}');
+END $$;
+COMMENT ON FUNCTION parlant.session_variables(uuid, boolean) IS
+    'The variables of a session: of each key the nearest, from the session''s rows of parlant_variable, its column '
+    'variables, then the customer''s, the agent''s and the workspace''s rows. Private ones are left out where '
+    'include_private is false, and always for customers.';
+
+CREATE OR REPLACE FUNCTION parlant.check_template() RETURNS trigger
+    LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM parlant.template_variables(NEW.template);
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION parlant.check_template() IS
+    'Trigger: refuses a canned response whose template is broken, with line and column.';
+
+CREATE OR REPLACE FUNCTION parlant.render_canned_response(canned_response_id uuid, session_id uuid, variables jsonb DEFAULT '{}')
+    RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    response record;
+BEGIN
+    IF jsonb_typeof(coalesce(variables, '{}')) <> 'object' THEN
+        RAISE EXCEPTION 'variables must be a JSON object' USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'This is of type ' || jsonb_typeof(variables) || '.',
+            HINT = 'Pass names and values: {"name": "Ada"}.';
+    END IF;
+    SELECT r.template, r.enabled INTO response
+    FROM parlant.parlant_session AS s
+    JOIN parlant.parlant_canned_response AS r ON r.workspace_id = s.workspace_id AND r.agent_id = s.agent_id
+    WHERE s.id = render_canned_response.session_id AND r.id = render_canned_response.canned_response_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('canned response', coalesce(canned_response_id::text, 'NULL') || ' of session '
+                                       || coalesce(session_id::text, 'NULL'));
+    ELSIF NOT response.enabled THEN
+        RAISE EXCEPTION 'canned response % is disabled', canned_response_id USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'A disabled canned response is kept and not offered.',
+            HINT = 'Use one that find_canned_responses returns, or enable it.';
+    END IF;
+    RETURN parlant.render_template(response.template,
+                                   parlant.session_variables(session_id, false) || coalesce(variables, '{}'));
+END $$;
+COMMENT ON FUNCTION parlant.render_canned_response(uuid, uuid, jsonb) IS
+    'The text of a canned response in a session: its template with the session''s variables, apart from private ones, '
+    'and those passed here, which win. An error lists every variable that is missing.';
+
+CREATE OR REPLACE FUNCTION parlant.set_variable(
+    agent_id uuid, key text, value jsonb, scope text DEFAULT 'session', session_id uuid DEFAULT NULL,
+    customer_id text DEFAULT NULL, is_private boolean DEFAULT NULL, description text DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    session record;
+    workspace text;
+    owner_agent uuid := CASE WHEN scope <> 'global' THEN set_variable.agent_id END;
+    owner_session uuid := CASE WHEN scope = 'session' THEN set_variable.session_id END;
+    owner_customer text := CASE WHEN scope = 'customer' THEN set_variable.customer_id END;
+    variable_id uuid;
+    hidden boolean := coalesce(set_variable.is_private, false);
+    old_value jsonb;
+BEGIN
+    IF scope IS NULL OR scope NOT IN ('session', 'customer', 'agent', 'global') THEN
+        RAISE EXCEPTION 'there is no scope %', coalesce(quote_literal(scope), 'NULL') USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'Scopes are session, customer, agent and global.',
+            HINT = 'Pass one of them, or leave it out for session.';
+    ELSIF key IS NULL OR value IS NULL THEN
+        RAISE EXCEPTION 'a variable has a key and a value' USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = CASE WHEN key IS NULL THEN 'The key is NULL.' ELSE 'The value of "' || key || '" is NULL.' END,
+            HINT = 'For a variable without value pass JSON null: ''null''::jsonb.';
+    END IF;
+
+    -- Lock order: the session, then the variable; so changes and their events have one order.
+    IF session_id IS NOT NULL THEN
+        SELECT s.workspace_id, s.agent_id, s.customer_id INTO session
+        FROM parlant.parlant_session AS s WHERE s.id = set_variable.session_id
+        FOR NO KEY UPDATE;
+        IF NOT FOUND OR session.agent_id <> set_variable.agent_id THEN
+            PERFORM parlant.refuse_unknown('session', session_id::text || ' of agent ' || coalesce(agent_id::text, 'NULL'));
+        END IF;
+        workspace := session.workspace_id;
+        owner_customer := coalesce(owner_customer, CASE WHEN scope = 'customer' THEN session.customer_id END);
+    ELSIF agent_id IS NULL AND scope = 'global' THEN
+        workspace := parlant.current_workspace_id();
+    END IF;
+    IF workspace IS NULL THEN
+        SELECT a.workspace_id INTO workspace
+        FROM parlant.parlant_agent AS a WHERE a.id = set_variable.agent_id AND a.deleted_at IS NULL;
+        IF NOT FOUND THEN
+            PERFORM parlant.refuse_unknown('agent', agent_id::text);
+        END IF;
+    END IF;
+    IF (scope = 'session' AND owner_session IS NULL) OR (scope = 'customer' AND owner_customer IS NULL) THEN
+        RAISE EXCEPTION 'a variable in scope % needs a %', scope, scope USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = CASE scope WHEN 'session' THEN 'session_id is NULL.'
+                                ELSE 'customer_id is NULL, and so is the session''s.' END,
+            HINT = 'Pass it, or choose another scope.';
+    END IF;
+
+    FOR attempt IN 1..100 LOOP
+        SELECT v.id, v.value, coalesce(set_variable.is_private, v.is_private) INTO variable_id, old_value, hidden
+        FROM parlant.parlant_variable AS v
+        WHERE v.workspace_id = workspace AND v.key = set_variable.key
+          AND v.agent_id IS NOT DISTINCT FROM owner_agent AND v.session_id IS NOT DISTINCT FROM owner_session
+          AND v.customer_id IS NOT DISTINCT FROM owner_customer
+        FOR UPDATE;
+        IF FOUND THEN
+            UPDATE parlant.parlant_variable AS v
+            SET value = set_variable.value, is_private = hidden,
+                description = coalesce(set_variable.description, v.description)
+            WHERE v.workspace_id = workspace AND v.id = variable_id
+              AND (v.value, v.is_private, v.description)
+                  IS DISTINCT FROM (set_variable.value, hidden, coalesce(set_variable.description, v.description));
+            EXIT;
+        END IF;
+        hidden := coalesce(set_variable.is_private, false);
+        INSERT INTO parlant.parlant_variable AS v
+            (workspace_id, agent_id, session_id, customer_id, key, scope, value, is_private, description)
+        VALUES (workspace, owner_agent, owner_session, owner_customer, set_variable.key, scope, set_variable.value, hidden,
+                set_variable.description)
+        ON CONFLICT ON CONSTRAINT parlant_variable_key DO NOTHING;
+        -- Else somebody else was faster, and the row is there to be locked.
+        EXIT WHEN FOUND;
+        IF attempt = 100 THEN
+            PERFORM parlant.refuse_unknown('variable', key);
+        END IF;
+    END LOOP;
+
+    IF session_id IS NOT NULL AND old_value IS DISTINCT FROM value THEN
+        PERFORM FROM parlant.append_event(session_id, 'variable_update',
+            jsonb_build_object('key', key, 'scope', scope)
+            || CASE WHEN hidden THEN '{"is_private": true}'
+                    ELSE jsonb_build_object('old_value', old_value, 'new_value', value) END);
+    END IF;
+END $$;
+COMMENT ON FUNCTION parlant.set_variable(uuid, text, jsonb, text, uuid, text, boolean, text) IS
+    'Sets a variable of a session, a customer, an agent or the workspace. Where session_id is given, the session logs '
+    'the change with the old and the new value, or only that there was one if the variable is private. What is left '
+    'out of is_private and description stays.';
+
+CREATE OR REPLACE FUNCTION parlant.session_guidelines(session_id uuid)
+    RETURNS TABLE (guideline_id uuid, condition text, action text, effective_priority integer, journey_condition text,
+                   tool_ids jsonb)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+#variable_conflict use_column
+DECLARE
+    session record;
+BEGIN
+    SELECT s.workspace_id, s.agent_id, s.current_journey_id INTO session
+    FROM parlant.parlant_session AS s WHERE s.id = session_guidelines.session_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('session', session_guidelines.session_id::text);
+    END IF;
+    RETURN QUERY
+    SELECT guideline.id, guideline.condition, guideline.action,
+           coalesce(link.priority_override, guideline.priority), link.journey_specific_condition,
+           coalesce(guideline.tool_ids, '[]')
+    FROM parlant.parlant_guideline AS guideline
+    LEFT JOIN parlant.parlant_journey_guideline AS link
+      ON link.workspace_id = guideline.workspace_id AND link.guideline_id = guideline.id
+     AND link.journey_id = session.current_journey_id
+    WHERE guideline.workspace_id = session.workspace_id AND guideline.agent_id = session.agent_id
+      AND guideline.enabled AND coalesce(link.enabled, true)
+    ORDER BY 4 DESC, guideline.created_at, guideline.id;
+END $$;
+COMMENT ON FUNCTION parlant.session_guidelines(uuid) IS
+    'The guidelines that apply in a session, the most important first: its agent''s enabled ones, with what the current '
+    'journey says of them: another priority, a further condition, or that they are out.';
+
+CREATE OR REPLACE FUNCTION parlant.record_guideline_match(session_id uuid, guideline_id uuid) RETURNS void
+    LANGUAGE plpgsql AS $$
+DECLARE
+    journey uuid;
+BEGIN
+    SELECT session.current_journey_id INTO journey
+    FROM parlant.parlant_session AS session
+    JOIN parlant.parlant_guideline AS guideline
+      ON guideline.workspace_id = session.workspace_id AND guideline.agent_id = session.agent_id
+    WHERE session.id = record_guideline_match.session_id AND guideline.id = record_guideline_match.guideline_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('guideline', coalesce(record_guideline_match.guideline_id::text, 'NULL') || ' of session '
+                                       || coalesce(record_guideline_match.session_id::text, 'NULL'));
+    END IF;
+    PERFORM FROM parlant.append_event(record_guideline_match.session_id, 'status_update',
+        jsonb_build_object('status', 'guideline_matched', 'guideline_id', record_guideline_match.guideline_id,
+                           'journey_id', journey));
+END $$;
+COMMENT ON FUNCTION parlant.record_guideline_match(uuid, uuid) IS
+    'Logs in the session that a guideline matched: a status_update with status guideline_matched. No session waits for '
+    'another; refresh_totals() counts.';
+
+CREATE OR REPLACE FUNCTION parlant.search_configuration(locale text) RETURNS regconfig
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE split_part(locale, '-', 1)
+        WHEN 'ar' THEN 'arabic' WHEN 'da' THEN 'danish' WHEN 'de' THEN 'german' WHEN 'el' THEN 'greek' WHEN 'en' THEN 'english'
+        WHEN 'es' THEN 'spanish' WHEN 'fi' THEN 'finnish' WHEN 'fr' THEN 'french' WHEN 'ga' THEN 'irish'
+        WHEN 'hu' THEN 'hungarian' WHEN 'id' THEN 'indonesian' WHEN 'it' THEN 'italian' WHEN 'lt' THEN 'lithuanian'
+        WHEN 'ne' THEN 'nepali' WHEN 'nl' THEN 'dutch' WHEN 'no' THEN 'norwegian' WHEN 'nb' THEN 'norwegian'
+        WHEN 'pt' THEN 'portuguese' WHEN 'ro' THEN 'romanian' WHEN 'ru' THEN 'russian' WHEN 'sv' THEN 'swedish'
+        WHEN 'ta' THEN 'tamil' WHEN 'tr' THEN 'turkish' ELSE 'simple' END::regconfig
+$$;
+COMMENT ON FUNCTION parlant.search_configuration(text) IS
+    'Internal: the text search configuration for a language tag.';
+
+CREATE OR REPLACE FUNCTION parlant.find_canned_responses(session_id uuid, query text DEFAULT NULL, category text DEFAULT NULL,
+                                              max_results integer DEFAULT 10)
+    RETURNS TABLE (canned_response_id uuid, template text, score double precision, renderable boolean, missing jsonb)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+#variable_conflict use_column
+DECLARE
+    session record;
+    all_variables jsonb;
+    variables jsonb;
+    configuration regconfig;
+    words tsvector;
+    wanted text := nullif(lower(btrim(regexp_replace(find_canned_responses.query, '\s+', ' ', 'g'))), '');
+BEGIN
+    IF max_results IS NULL OR max_results NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'max_results is out of range' USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'It is ' || coalesce(max_results::text, 'NULL') || '.',
+            HINT = 'Pass a number from 1 to 1000.';
+    ELSIF length(query) > 10000 THEN
+        RAISE EXCEPTION 'the query is too long' USING
+            ERRCODE = 'program_limit_exceeded',
+            DETAIL = 'It has ' || length(query) || ' characters, more than the 10000 allowed.',
+            HINT = 'Pass what the customer has just said.';
+    END IF;
+    SELECT s.workspace_id, s.agent_id, s.locale INTO session
+    FROM parlant.parlant_session AS s WHERE s.id = find_canned_responses.session_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('session', find_canned_responses.session_id::text);
+    END IF;
+    all_variables := parlant.session_variables(find_canned_responses.session_id);
+    variables := parlant.session_variables(find_canned_responses.session_id, false);
+    configuration := parlant.search_configuration(session.locale);
+    words := to_tsvector(configuration, wanted);
+
+    RETURN QUERY
+    SELECT best.id, best.template, best.score, coalesce(lacks.names = '[]', false), coalesce(lacks.names, '[]')
+    FROM (
+        SELECT response.id, response.template, response.priority, response.created_at,
+               CASE
+                   WHEN wanted IS NULL THEN 0.2 * coalesce(condition.holds, false)::int + 0.1 * response.priority / 1000.0
+                   WHEN exact.matches THEN 1
+                   ELSE 0.4 * shared.words + 0.3 * shared.tags + 0.2 * coalesce(condition.holds, false)::int
+                        + 0.1 * response.priority / 1000.0
+               END::double precision AS score
+        FROM parlant.parlant_canned_response AS response
+        CROSS JOIN LATERAL (
+            -- Conditions are alternatives. Those that are no expressions are for the engine to judge.
+            SELECT bool_or(outcome) AS holds, bool_or(outcome IS NULL) AS is_open, count(*) AS number
+            FROM (SELECT parlant.condition_outcome(text, all_variables) AS outcome
+                  FROM jsonb_array_elements_text(coalesce(response.conditions, '[]')) AS text) AS judged) AS condition
+        CROSS JOIN LATERAL (
+            SELECT wanted = lower(btrim(regexp_replace(response.template, '\s+', ' ', 'g')))
+                   OR coalesce(bool_or(wanted = lower(btrim(tag))), false) AS matches
+            FROM jsonb_array_elements_text(coalesce(response.tags, '[]')) AS tag) AS exact
+        CROSS JOIN LATERAL (SELECT tsvector_to_array(to_tsvector(configuration, response.template)) AS lexemes) AS said
+        CROSS JOIN LATERAL (
+            SELECT (SELECT coalesce(count(*) FILTER (WHERE lexeme = ANY (said.lexemes))
+                                    ::numeric / nullif(count(*), 0), 0)
+                    FROM unnest(tsvector_to_array(words)) AS lexeme) AS words,
+                   (SELECT coalesce(count(*) FILTER (WHERE to_tsvector(configuration, tag) <> ''
+                                                     AND tsvector_to_array(words) @> tsvector_to_array(to_tsvector(configuration, tag)))
+                                    ::numeric / nullif(count(*), 0), 0)
+                    FROM jsonb_array_elements_text(coalesce(response.tags, '[]')) AS tag) AS tags) AS shared
+        WHERE response.workspace_id = session.workspace_id AND response.agent_id = session.agent_id AND response.enabled
+          AND (find_canned_responses.category IS NULL OR lower(response.category) = lower(find_canned_responses.category))
+          AND (condition.number = 0 OR condition.holds OR condition.is_open)
+          AND (wanted IS NULL OR exact.matches
+               OR NOT response.requires_exact_match AND (shared.words > 0 OR shared.tags > 0 OR coalesce(condition.holds, false)))
+        ORDER BY score DESC, response.priority DESC, response.created_at, response.id
+        LIMIT find_canned_responses.max_results) AS best
+    CROSS JOIN LATERAL (SELECT parlant.missing_variables(best.template, variables) AS names) AS lacks
+    ORDER BY best.score DESC, best.priority DESC, best.created_at, best.id;
+END $$;
+COMMENT ON FUNCTION parlant.find_canned_responses(uuid, text, text, integer) IS
+    'The canned responses of a session''s agent that fit a query, the best first, and what each lacks to be rendered '
+    'with the session''s variables. A score from 0 to 1 adds up words in common, tags in the query, a condition that '
+    'holds, and the priority; the text or a tag of the response as the query is 1, and asked for by requires_exact_match.';
+
+CREATE OR REPLACE FUNCTION parlant.check_canned_response() RETURNS trigger
+    LANGUAGE plpgsql AS $$
+DECLARE
+    strict_agent record;
+    rendered text;
+BEGIN
+    SELECT a.name, a.id INTO strict_agent
+    FROM parlant.parlant_session AS s
+    JOIN parlant.parlant_agent AS a ON a.workspace_id = s.workspace_id AND a.id = s.agent_id
+    WHERE s.workspace_id = NEW.workspace_id AND s.id = NEW.session_id AND a.composition_mode = 'strict';
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    rendered := parlant.render_canned_response(
+        (NEW.content ->> 'canned_response_id')::uuid, NEW.session_id,
+        CASE jsonb_typeof(NEW.content -> 'variables') WHEN 'object' THEN NEW.content -> 'variables' ELSE '{}' END);
+    IF rendered IS DISTINCT FROM parlant.message_text(NEW.content) THEN
+        RAISE EXCEPTION 'the message is not what its canned response renders to' USING
+            ERRCODE = 'check_violation',
+            SCHEMA = 'parlant', TABLE = 'parlant_event', CONSTRAINT = 'keep_to_canned_response',
+            DETAIL = 'Agent "' || strict_agent.name || '" is strict. Canned response ' || (NEW.content ->> 'canned_response_id')
+                     || ' says: ' || left(rendered, 1000),
+            HINT = 'Send what render_canned_response returns, with the variables passed to it as member variables of content.';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION parlant.check_canned_response() IS
+    'Trigger: refuses a message of a strict agent that names a canned response and has another text than it renders to.';
+
+CREATE OR REPLACE FUNCTION parlant.message_text(content jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT coalesce(content ->> 'message', content ->> 'text', content ->> 'content')
+$$;
+COMMENT ON FUNCTION parlant.message_text(jsonb) IS 'Internal: the text of a message, under the names that clients give it.';
+
+CREATE OR REPLACE FUNCTION parlant.session_context(session_id uuid, recent_events integer DEFAULT 20) RETURNS jsonb
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    session record;
+    agent jsonb;
+    journey jsonb;
+    guidelines jsonb;
+    terms jsonb;
+    canned_responses jsonb;
+    events jsonb;
+    messages text;
+    last_message text;
+BEGIN
+    IF recent_events IS NULL OR recent_events NOT BETWEEN 0 AND 1000 THEN
+        RAISE EXCEPTION 'recent_events is out of range' USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'It is ' || coalesce(recent_events::text, 'NULL') || '.',
+            HINT = 'Pass a number from 0 to 1000; read_events reads more.';
+    END IF;
+    SELECT s.workspace_id, s.agent_id, s.current_journey_id, s.current_state_id, jsonb_build_object(
+        'session_id', s.id, 'status', s.status, 'mode', s.mode, 'title', s.title, 'session_type', s.session_type,
+        'user_id', s.user_id, 'customer_id', s.customer_id, 'locale', s.locale, 'timezone', s.timezone, 'tags', s.tags,
+        'metadata', s.metadata, 'event_count', s.event_count, 'message_count', s.message_count,
+        'started_at', timezone('utc', s.started_at), 'last_activity_at', timezone('utc', s.last_activity_at),
+        'ended_at', timezone('utc', s.ended_at)) AS document
+    INTO session
+    FROM parlant.parlant_session AS s WHERE s.id = session_context.session_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('session', session_context.session_id::text);
+    END IF;
+
+    SELECT jsonb_build_object(
+        'agent_id', a.id, 'name', a.name, 'description', a.description, 'status', a.status,
+        'composition_mode', a.composition_mode, 'conversation_style', a.conversation_style,
+        'system_prompt', a.system_prompt, 'system_instructions', a.system_instructions,
+        'model_provider', a.model_provider, 'model_name', a.model_name, 'temperature', a.temperature,
+        'max_tokens', a.max_tokens, 'max_context_length', a.max_context_length,
+        'response_timeout_ms', a.response_timeout_ms, 'allow_interruption', a.allow_interruption,
+        'allow_proactive_messages', a.allow_proactive_messages, 'pii_handling_mode', a.pii_handling_mode,
+        'custom_config', a.custom_config)
+    INTO agent
+    FROM parlant.parlant_agent AS a
+    WHERE a.workspace_id = session.workspace_id AND a.id = session.agent_id AND a.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('agent', session.agent_id::text);
+    END IF;
+
+    IF session.current_journey_id IS NOT NULL THEN
+        SELECT jsonb_build_object(
+            'journey_id', j.id, 'title', j.title, 'description', j.description, 'allow_skipping', j.allow_skipping,
+            'allow_revisiting', j.allow_revisiting, 'state_id', s.id, 'state_name', s.name, 'state_type', s.state_type,
+            'prompt', s.chat_prompt, 'tool_id', s.tool_id, 'tool_config', s.tool_config, 'condition', s.condition,
+            'is_final', s.is_final, 'allow_skip', s.allow_skip,
+            'next_states', coalesce((
+                SELECT jsonb_agg(to_jsonb(next) - 'place' ORDER BY next.place)
+                FROM (SELECT n.*, row_number() OVER () AS place FROM parlant.next_states(session_context.session_id) AS n) AS next),
+                '[]'))
+        INTO journey
+        FROM parlant.parlant_journey AS j
+        LEFT JOIN parlant.parlant_journey_state AS s
+          ON s.workspace_id = j.workspace_id AND s.journey_id = j.id AND s.id = session.current_state_id
+        WHERE j.workspace_id = session.workspace_id AND j.id = session.current_journey_id;
+    END IF;
+
+    SELECT jsonb_agg(to_jsonb(g) - 'place' ORDER BY g.place) INTO guidelines
+    FROM (SELECT g.*, row_number() OVER () AS place FROM parlant.session_guidelines(session_context.session_id) AS g LIMIT 1000) AS g;
+
+    SELECT jsonb_agg(jsonb_build_object(
+               'offset', e."offset", 'event_id', e.id, 'event_type', e.event_type, 'content', e.content, 'metadata', e.metadata,
+               'tool_call_id', e.tool_call_id, 'journey_id', e.journey_id, 'state_id', e.state_id,
+               'created_at', timezone('utc', e.created_at)) ORDER BY e."offset"),
+           -- A character that is in no term keeps terms from reaching from one message into the next.
+           string_agg(parlant.message_text(e.content), E'\n\x01\n' ORDER BY e."offset" DESC)
+               FILTER (WHERE e.event_type IN ('customer_message', 'agent_message')),
+           (array_agg(parlant.message_text(e.content) ORDER BY e."offset" DESC)
+               FILTER (WHERE e.event_type = 'customer_message'))[1]
+    INTO events, messages, last_message
+    FROM (SELECT * FROM parlant.parlant_event AS e
+          WHERE e.workspace_id = session.workspace_id AND e.session_id = session_context.session_id
+          ORDER BY e."offset" DESC LIMIT recent_events) AS e;
+
+    IF messages <> '' THEN
+        SELECT jsonb_agg(jsonb_build_object('term_id', t.term_id, 'name', t.name, 'description', t.description,
+                                            'importance', t.importance) ORDER BY t.importance DESC, t.name) INTO terms
+        FROM (SELECT DISTINCT f.term_id, f.name, f.description, f.importance
+              FROM parlant.find_terms(session.agent_id, left(messages, 200000)) AS f
+              ORDER BY f.importance DESC, f.name LIMIT 100) AS t;
+    END IF;
+
+    SELECT jsonb_agg(to_jsonb(c) - 'place' ORDER BY c.place) INTO canned_responses
+    FROM (SELECT c.*, row_number() OVER () AS place
+          FROM parlant.find_canned_responses(session_context.session_id, left(last_message, 10000)) AS c) AS c;
+
+    RETURN jsonb_build_object(
+        'agent', agent, 'session', session.document, 'journey', journey, 'guidelines', coalesce(guidelines, '[]'),
+        'tools', parlant.agent_tools(session.agent_id), 'terms', coalesce(terms, '[]'),
+        'variables', parlant.session_variables(session_context.session_id),
+        'canned_responses', coalesce(canned_responses, '[]'), 'events', coalesce(events, '[]'));
+END $$;
+COMMENT ON FUNCTION parlant.session_context(uuid, integer) IS
+    'Everything that an engine needs for the next turn of a session, in one document: agent, session, journey with next '
+    'states, guidelines in order, tools, terms that the recent messages mention, variables, canned responses that fit '
+    'the last customer message, and the recent events. Secrets are left out.';
+
+-- Tools: what agents may call, calls within their limits, and the health of what runs them.
+
+CREATE OR REPLACE FUNCTION parlant.usable_tools(agent_id uuid)
+    RETURNS TABLE (tool_id uuid, configuration jsonb, priority integer, place bigint)
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT tool.id, coalesce(assignment.configuration, '{}'), coalesce(assignment.priority, 100),
+           row_number() OVER (ORDER BY coalesce(assignment.priority, 100) DESC, tool.created_at, tool.id)
+    FROM parlant.parlant_agent AS agent
+    JOIN parlant.parlant_tool AS tool ON tool.workspace_id = agent.workspace_id
+    LEFT JOIN parlant.parlant_agent_tool AS assignment
+      ON assignment.workspace_id = agent.workspace_id AND assignment.agent_id = agent.id
+     AND assignment.tool_id = tool.id
+    WHERE agent.id = usable_tools.agent_id AND agent.deleted_at IS NULL
+      AND tool.enabled AND NOT tool.is_deprecated AND coalesce(assignment.enabled, tool.is_public)
+$$;
+COMMENT ON FUNCTION parlant.usable_tools(uuid) IS
+    'Internal: the tools that an agent may call, with their places in order: assigned or public ones that are enabled '
+    'and not deprecated.';
+
+CREATE OR REPLACE FUNCTION parlant.tool_name(name text, longest integer) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT CASE WHEN length(name) <= longest THEN name ELSE left(name, longest - 9) || '_' || left(md5(name), 8) END
+$$;
+COMMENT ON FUNCTION parlant.tool_name(text, integer) IS
+    'Internal: the name of a tool for an API that takes only short ones; a long name ends with a part of its hash.';
+
+CREATE OR REPLACE FUNCTION parlant.object_schema(schema jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT '{"type": "object", "properties": {}}' || schema
+$$;
+COMMENT ON FUNCTION parlant.object_schema(jsonb) IS
+    'Internal: a schema of arguments that says that they are an object, as APIs of models ask for.';
+
+CREATE OR REPLACE FUNCTION parlant.agent_tools(agent_id uuid, format text DEFAULT 'parlant') RETURNS jsonb
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    tools jsonb;
+BEGIN
+    IF format IS NULL OR format NOT IN ('parlant', 'openai', 'mcp') THEN
+        RAISE EXCEPTION 'there is no format %', coalesce(quote_literal(format), 'NULL') USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'Formats are parlant, openai and mcp.',
+            HINT = 'Pass one of them, or leave it out for parlant.';
+    END IF;
+    PERFORM FROM parlant.parlant_agent AS agent WHERE agent.id = agent_tools.agent_id AND agent.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('agent', agent_id::text);
+    END IF;
+
+    SELECT jsonb_agg(
+        CASE format
+            WHEN 'openai' THEN jsonb_build_object('type', 'function', 'function', jsonb_build_object(
+                'name', parlant.tool_name(tool.name, 64),
+                'description', concat_ws(E'\n\n', tool.description, tool.usage_guidelines),
+                'parameters', parlant.object_schema(tool.parameters)))
+            WHEN 'mcp' THEN jsonb_strip_nulls(jsonb_build_object(
+                'name', parlant.tool_name(tool.name, 128), 'title', tool.display_name,
+                'description', concat_ws(E'\n\n', tool.description, tool.usage_guidelines)))
+                || jsonb_build_object('inputSchema', parlant.object_schema(tool.parameters))
+                || CASE WHEN tool.return_schema ->> 'type' = 'object'
+                        THEN jsonb_build_object('outputSchema', tool.return_schema) ELSE '{}' END
+            ELSE jsonb_build_object(
+                'tool_id', tool.id, 'name', tool.name, 'function_name', parlant.tool_name(tool.name, 64),
+                'display_name', tool.display_name, 'description', tool.description, 'tool_type', tool.tool_type,
+                'parameters', tool.parameters, 'return_schema', tool.return_schema,
+                'usage_guidelines', tool.usage_guidelines, 'execution_timeout', tool.execution_timeout,
+                'retry_policy', tool.retry_policy, 'error_handling', tool.error_handling,
+                'rate_limit_per_minute', tool.rate_limit_per_minute, 'rate_limit_per_hour', tool.rate_limit_per_hour,
+                'requires_auth', tool.requires_auth, 'auth_type', tool.auth_type, 'priority', usable.priority)
+        END
+        ORDER BY usable.place)
+    INTO tools
+    FROM parlant.usable_tools(agent_tools.agent_id) AS usable
+    JOIN parlant.parlant_tool AS tool ON tool.id = usable.tool_id;
+
+    RETURN CASE format WHEN 'mcp' THEN jsonb_build_object('tools', coalesce(tools, '[]')) ELSE coalesce(tools, '[]') END;
+END $$;
+COMMENT ON FUNCTION parlant.agent_tools(uuid, text) IS
+    'The tools that an agent may call, the preferred first, without secrets: for an engine (parlant), as the tools of '
+    'OpenAI''s APIs (openai), or as the result of MCP''s tools/list (mcp).';
+
+CREATE OR REPLACE FUNCTION parlant.validate_tool_arguments(tool_id uuid, arguments jsonb) RETURNS TABLE (path text, message text)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+#variable_conflict use_column
+DECLARE
+    schema jsonb;
+BEGIN
+    SELECT tool.parameters INTO schema FROM parlant.parlant_tool AS tool WHERE tool.id = validate_tool_arguments.tool_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('tool', validate_tool_arguments.tool_id::text);
+    END IF;
+    RETURN QUERY
+    SELECT '', 'arguments must be an object' WHERE jsonb_typeof(arguments) IS DISTINCT FROM 'object'
+    UNION ALL
+    SELECT violation.path, violation.message
+    FROM parlant.json_schema_violations(schema, arguments) AS violation
+    WHERE jsonb_typeof(arguments) = 'object';
+END $$;
+COMMENT ON FUNCTION parlant.validate_tool_arguments(uuid, jsonb) IS
+    'Everything that a tool''s parameters, a JSON Schema, have against arguments, each with a JSON Pointer; no row if '
+    'nothing.';
+
+CREATE OR REPLACE FUNCTION parlant.tool_call_possible_at(workspace_id text, tool_id uuid, number bigint, most integer, length interval,
+                                              now_utc timestamp) RETURNS timestamp
+    LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    seed CONSTANT text := 'parlant tool call ' || tool_id || ' ';
+    opens timestamp := now_utc - length;
+    earlier record;
+    before_window bigint;
+    in_window bigint;
+    in_flight bigint;
+BEGIN
+    -- Mostly there are fewer numbers in the window than calls are allowed.
+    SELECT c.number, c.called_at INTO earlier FROM parlant.parlant_tool_call AS c
+    WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id
+      AND c.number <= tool_call_possible_at.number - most
+    ORDER BY c.number DESC LIMIT 1;
+    IF number <= most OR (earlier.number = number - most AND earlier.called_at <= opens) THEN
+        RETURN NULL;
+    END IF;
+
+    SELECT coalesce(max(c.number) FILTER (WHERE c.called_at <= opens), 0),
+           count(*) FILTER (WHERE c.called_at > opens)
+    INTO before_window, in_window
+    FROM parlant.parlant_tool_call AS c
+    WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id;
+    -- Numbers without a row are those of transactions that have rolled back, or, where the lock is held, may yet commit.
+    SELECT count(*) INTO in_flight
+    FROM generate_series(greatest(before_window + 1, number - 10000), number - 1) AS unseen
+    WHERE NOT EXISTS (
+            SELECT FROM parlant.parlant_tool_call AS c
+            WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id
+              AND c.number = unseen)
+      AND CASE WHEN pg_try_advisory_lock_shared(hashtextextended(seed || unseen, 0))
+               THEN NOT pg_advisory_unlock_shared(hashtextextended(seed || unseen, 0)) ELSE true END;
+    IF in_window + in_flight < most THEN
+        RETURN NULL;
+    END IF;
+    -- When so many have left the window that one more fits; a call whose end is open may be as late as this one.
+    RETURN coalesce((
+        SELECT c.called_at FROM parlant.parlant_tool_call AS c
+        WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id
+          AND c.called_at > opens
+        ORDER BY c.called_at OFFSET in_window + in_flight - most LIMIT 1), now_utc) + length;
+END $$;
+COMMENT ON FUNCTION parlant.tool_call_possible_at(text, uuid, bigint, integer, interval, timestamp) IS
+    'Internal: when a tool that has been called so often in a window can be called again; NULL if now.';
+
+CREATE OR REPLACE FUNCTION parlant.claim_tool_call(workspace_id text, tool_id uuid, tool_name text, per_minute integer, per_hour integer)
+    RETURNS void
+    LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    -- Calls of a tool have numbers. A transaction holds an advisory lock on each number that it uses, so that others
+    -- can tell a call that may yet commit, take the next number, and never wait. Every call counts those with lower
+    -- numbers, so together they never exceed a limit.
+    seed CONSTANT text := 'parlant tool call ' || tool_id || ' ';
+    last bigint;
+    next bigint := 0;
+    now_utc timestamp;
+    limited record;
+BEGIN
+    IF per_minute IS NULL AND per_hour IS NULL THEN
+        RETURN;
+    END IF;
+    FOR attempt IN 1..10000 LOOP
+        SELECT coalesce(max(c.number), 0) INTO last FROM parlant.parlant_tool_call AS c
+        WHERE c.workspace_id = claim_tool_call.workspace_id AND c.tool_id = claim_tool_call.tool_id;
+        next := greatest(last, next) + 1;
+        CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtextextended(seed || next, 0));
+        -- The number may have been used, and its lock let go, since the last one was read.
+        CONTINUE WHEN EXISTS (
+            SELECT FROM parlant.parlant_tool_call AS c
+            WHERE c.workspace_id = claim_tool_call.workspace_id AND c.tool_id = claim_tool_call.tool_id AND c.number >= next);
+
+        now_utc := timezone('utc', clock_timestamp());
+        SELECT name, most, again INTO limited
+        FROM (VALUES ('minute', per_minute, interval '1 minute'), ('hour', per_hour, interval '1 hour')) AS "window" (name, most, length)
+        CROSS JOIN LATERAL parlant.tool_call_possible_at(workspace_id, tool_id, next, most, length, now_utc) AS again
+        WHERE most IS NOT NULL AND again > now_utc
+        ORDER BY again DESC LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'tool "%" has been called % times in a%', tool_name, limited.most,
+                CASE limited.name WHEN 'minute' THEN ' minute' ELSE 'n hour' END USING
+                ERRCODE = 'configuration_limit_exceeded',
+                DETAIL = 'The next call is possible in ' || ceil(extract(epoch FROM limited.again - now_utc)) || ' seconds, at '
+                         || to_char(limited.again, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.',
+                HINT = 'Call it again then, or raise rate_limit_per_' || limited.name || ' of the tool.';
+        END IF;
+
+        INSERT INTO parlant.parlant_tool_call (workspace_id, tool_id, number, called_at)
+        VALUES (workspace_id, tool_id, next, now_utc)
+        ON CONFLICT ON CONSTRAINT parlant_tool_call_key DO NOTHING;
+        IF FOUND THEN
+            -- For one that comes up to two go that no window reaches. One such call stays: before it nothing counts.
+            DELETE FROM parlant.parlant_tool_call AS c
+            WHERE c.workspace_id = claim_tool_call.workspace_id AND c.tool_id = claim_tool_call.tool_id AND c.number IN (
+                SELECT old.number
+                FROM (SELECT o.number, lead(o.called_at) OVER (ORDER BY o.number) AS next_called_at
+                      FROM (SELECT l.number, l.called_at FROM parlant.parlant_tool_call AS l
+                            WHERE l.workspace_id = claim_tool_call.workspace_id AND l.tool_id = claim_tool_call.tool_id
+                            ORDER BY l.number LIMIT 3) AS o) AS lowest
+                JOIN parlant.parlant_tool_call AS old
+                  ON old.workspace_id = claim_tool_call.workspace_id AND old.tool_id = claim_tool_call.tool_id
+                 AND old.number = lowest.number
+                WHERE lowest.next_called_at < now_utc - interval '1 hour'
+                FOR UPDATE OF old SKIP LOCKED);
+            RETURN;
+        END IF;
+    END LOOP;
+    RAISE EXCEPTION 'tool "%" is called by too many at once', tool_name USING
+        ERRCODE = 'configuration_limit_exceeded',
+        DETAIL = 'More than 10000 transactions that call it are open.',
+        HINT = 'Commit after call_tool, before the tool runs.';
+END $$;
+COMMENT ON FUNCTION parlant.claim_tool_call(text, uuid, text, integer, integer) IS
+    'Internal: notes a call of a tool, or refuses it with 53400 where the tool has been called too often.';
+
+CREATE OR REPLACE FUNCTION parlant.renamed_members(object jsonb, names jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN jsonb_typeof(object) <> 'object' OR coalesce(names, '{}') = '{}' THEN object
+        ELSE coalesce((
+            -- A name that is given wins over one that is kept.
+            SELECT jsonb_object_agg(name, value ORDER BY is_given)
+            FROM (SELECT CASE jsonb_typeof(names -> key) WHEN 'string' THEN names ->> key ELSE key END AS name, value,
+                         coalesce(jsonb_typeof(names -> key) = 'string', false) AS is_given
+                  FROM jsonb_each(object)) AS member), '{}') END
+$$;
+COMMENT ON FUNCTION parlant.renamed_members(jsonb, jsonb) IS
+    'Internal: an object with other names for some of its members; what is no object stays as it is.';
+
+CREATE OR REPLACE FUNCTION parlant.call_tool(session_id uuid, tool_id uuid, arguments jsonb, tool_call_id text)
+    RETURNS TABLE (event_id uuid, "offset" integer, mapped_arguments jsonb, configuration jsonb, integration_id uuid,
+                   integration_type text, target_id text)
+    LANGUAGE plpgsql ROWS 1 AS $$
+#variable_conflict use_column
+DECLARE
+    session record;
+    tool record;
+    assignment record;
+    integration record;
+    settings jsonb;
+    sent jsonb;
+    violations text;
+    event record;
+BEGIN
+    SELECT s.workspace_id, s.agent_id, a.name AS agent_name INTO session
+    FROM parlant.parlant_session AS s
+    JOIN parlant.parlant_agent AS a ON a.workspace_id = s.workspace_id AND a.id = s.agent_id
+    WHERE s.id = call_tool.session_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('session', call_tool.session_id::text);
+    END IF;
+    SELECT t.name, t.parameters, t.enabled, t.is_deprecated, t.is_public, t.rate_limit_per_minute, t.rate_limit_per_hour INTO tool
+    FROM parlant.parlant_tool AS t WHERE t.workspace_id = session.workspace_id AND t.id = call_tool.tool_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('tool', call_tool.tool_id::text);
+    END IF;
+    IF call_tool.tool_call_id IS NULL THEN
+        RAISE EXCEPTION 'a call of tool "%" needs a tool_call_id', tool.name USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'It joins the call with its result.',
+            HINT = 'Pass the id that the model gave, or a new one.';
+    END IF;
+
+    SELECT t.enabled, t.configuration INTO assignment
+    FROM parlant.parlant_agent_tool AS t
+    WHERE t.workspace_id = session.workspace_id AND t.agent_id = session.agent_id AND t.tool_id = call_tool.tool_id;
+    IF NOT coalesce(assignment.enabled, tool.is_public) THEN
+        RAISE EXCEPTION 'agent "%" may not call tool "%"', session.agent_name, tool.name USING
+            ERRCODE = 'insufficient_privilege',
+            DETAIL = CASE WHEN assignment.enabled IS NULL THEN 'The tool is not assigned to the agent.'
+                          ELSE 'The assignment of the tool to the agent is disabled.' END,
+            HINT = 'Assign it in parlant_agent_tool, or make the tool public.';
+    ELSIF NOT tool.enabled OR tool.is_deprecated THEN
+        RAISE EXCEPTION 'tool "%" is %', tool.name, CASE WHEN tool.enabled THEN 'deprecated' ELSE 'disabled' END USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'It is kept, and cannot be called.',
+            HINT = 'Use one that agent_tools lists.';
+    END IF;
+
+    SELECT i.id, i.integration_type, i.target_id, i.configuration, i.parameter_mapping, i.enabled INTO integration
+    FROM parlant.parlant_tool_integration AS i
+    WHERE i.workspace_id = session.workspace_id AND i.parlant_tool_id = call_tool.tool_id
+    ORDER BY i.enabled DESC, CASE i.health_status WHEN 'degraded' THEN 2 WHEN 'unhealthy' THEN 3 ELSE 1 END, i.created_at, i.id
+    LIMIT 1;
+    IF NOT integration.enabled THEN
+        RAISE EXCEPTION 'tool "%" has no enabled integration', tool.name USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'All of its integrations are disabled, by somebody or by too many failures.',
+            HINT = 'See parlant_tool_integration.last_error, and enable one.';
+    END IF;
+
+    settings := coalesce(integration.configuration, '{}') || coalesce(assignment.configuration, '{}');
+    IF jsonb_typeof(call_tool.arguments) = 'object' AND jsonb_typeof(settings -> 'arguments') = 'object' THEN
+        sent := (settings -> 'arguments') || call_tool.arguments;
+    ELSE
+        sent := call_tool.arguments;
+    END IF;
+    IF jsonb_typeof(sent) IS DISTINCT FROM 'object' THEN
+        violations := 'arguments must be an object';
+    ELSE
+        SELECT string_agg(coalesce(nullif(violation.path, ''), '/') || ': ' || violation.message, '; ') INTO violations
+        FROM parlant.json_schema_violations(tool.parameters, sent) AS violation;
+    END IF;
+    IF violations IS NOT NULL THEN
+        RAISE EXCEPTION 'tool "%" does not take these arguments', tool.name USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = violations,
+            HINT = 'validate_tool_arguments lists the violations as rows.';
+    END IF;
+
+    -- Lock order: first the session, by its event, then the tool's numbers, which nobody waits for.
+    SELECT appended.event_id, appended."offset" INTO event
+    FROM parlant.append_event(
+        call_tool.session_id, 'tool_call',
+        jsonb_build_object('tool_id', call_tool.tool_id, 'tool_name', tool.name, 'tool_call_id', call_tool.tool_call_id,
+                           'parameters', sent),
+        CASE WHEN integration.id IS NULL THEN '{}' ELSE jsonb_build_object('integration_id', integration.id) END,
+        call_tool.tool_call_id) AS appended;
+    PERFORM parlant.claim_tool_call(session.workspace_id, call_tool.tool_id, tool.name, tool.rate_limit_per_minute,
+                                    tool.rate_limit_per_hour);
+
+    RETURN QUERY SELECT event.event_id, event."offset", parlant.renamed_members(sent, integration.parameter_mapping),
+                        settings - 'arguments', integration.id, integration.integration_type, integration.target_id;
+END $$;
+COMMENT ON FUNCTION parlant.call_tool(uuid, uuid, jsonb, text) IS
+    'Logs that the agent of a session calls a tool, if it may, the arguments fit and no rate limit is reached (53400), '
+    'and returns what the engine needs to do so: the arguments with the names of the target, its id and kind, and the '
+    'settings of the binding, overridden by those of the agent. Member arguments of the settings fills in arguments.';
+
+CREATE OR REPLACE FUNCTION parlant.finish_tool_call(session_id uuid, tool_call_id text, result jsonb, success boolean DEFAULT true,
+                                         duration_ms integer DEFAULT NULL)
+    RETURNS TABLE (event_id uuid, "offset" integer)
+    LANGUAGE plpgsql ROWS 1 AS $$
+#variable_conflict use_column
+DECLARE
+    call record;
+    names jsonb;
+BEGIN
+    IF duration_ms < 0 THEN
+        RAISE EXCEPTION 'a call cannot take % milliseconds', duration_ms USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'The duration is negative.',
+            HINT = 'Pass the time from the call to its result, or NULL.';
+    END IF;
+    SELECT e.workspace_id, e.content, e.metadata INTO call
+    FROM parlant.parlant_session AS s
+    JOIN parlant.parlant_event AS e ON e.workspace_id = s.workspace_id AND e.session_id = s.id
+    WHERE s.id = finish_tool_call.session_id AND e.tool_call_id = finish_tool_call.tool_call_id AND e.event_type = 'tool_call';
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('tool call', coalesce(finish_tool_call.tool_call_id, 'NULL') || ' of session '
+                                       || coalesce(finish_tool_call.session_id::text, 'NULL'));
+    END IF;
+    SELECT i.response_mapping INTO names FROM parlant.parlant_tool_integration AS i
+    WHERE i.workspace_id = call.workspace_id AND i.id::text = call.metadata ->> 'integration_id';
+    RETURN QUERY
+    SELECT appended.event_id, appended."offset"
+    FROM parlant.append_event(
+        finish_tool_call.session_id, 'tool_result',
+        jsonb_strip_nulls(jsonb_build_object(
+            'tool_id', call.content -> 'tool_id', 'tool_name', call.content -> 'tool_name',
+            'tool_call_id', finish_tool_call.tool_call_id, 'success', coalesce(finish_tool_call.success, true),
+            'execution_time_ms', finish_tool_call.duration_ms))
+        || jsonb_build_object('result', parlant.renamed_members(finish_tool_call.result, names)),
+        '{}', finish_tool_call.tool_call_id) AS appended;
+END $$;
+COMMENT ON FUNCTION parlant.finish_tool_call(uuid, text, jsonb, boolean, integer) IS
+    'Logs the result of a tool call, with the names that the tool''s integration has for the members of the response. '
+    'The tool''s use count and success rate follow from the log, by refresh_totals().';
+
+CREATE OR REPLACE FUNCTION parlant.report_tool_health(integration_id uuid, healthy boolean, error text DEFAULT NULL)
+    RETURNS TABLE (health_status text, error_count integer, enabled boolean)
+    LANGUAGE plpgsql ROWS 1 AS $$
+#variable_conflict use_column
+BEGIN
+    IF healthy IS NULL THEN
+        RAISE EXCEPTION 'healthy is NULL' USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'A health report says whether the integration works.',
+            HINT = 'Pass true or false.';
+    END IF;
+    RETURN QUERY
+    UPDATE parlant.parlant_tool_integration AS i
+    SET error_count = CASE WHEN healthy THEN 0 ELSE i.error_count + 1 END,
+        health_status = CASE WHEN healthy THEN 'healthy' ELSE parlant.tool_health(i.error_count + 1) END,
+        enabled = i.enabled AND (healthy OR NOT parlant.is_disabled_by(i.error_count + 1)),
+        last_error = CASE WHEN healthy THEN i.last_error ELSE left(report_tool_health.error, 2000) END,
+        last_health_check = timezone('utc', clock_timestamp())
+    WHERE i.id = report_tool_health.integration_id
+    RETURNING i.health_status, i.error_count, i.enabled;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('integration', report_tool_health.integration_id::text);
+    END IF;
+END $$;
+COMMENT ON FUNCTION parlant.report_tool_health(uuid, boolean, text) IS
+    'Notes whether an integration worked. Failures in a row make it degraded, unhealthy and at last disabled, from the '
+    'counts in parlant.tool_degraded_after, parlant.tool_unhealthy_after and parlant.tool_disabled_after on. A success '
+    'makes it healthy again; a disabled one stays so until somebody enables it.';
+COMMENT ON FUNCTION parlant.tool_health(integer) IS
+    'Internal: the health of an integration that failed so many times in a row.';
+COMMENT ON FUNCTION parlant.is_disabled_by(integer) IS
+    'Internal: whether so many failures in a row disable an integration.';
+
+CREATE OR REPLACE FUNCTION parlant.tool_identifier(title text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT CASE WHEN plain ~ '^[a-zA-Z]' THEN plain ELSE left('tool_' || plain, 240) END
+    FROM (SELECT left(btrim(regexp_replace(title, '[^a-zA-Z0-9_-]+', '_', 'g'), '_'), 240) AS plain) AS made
+$$;
+COMMENT ON FUNCTION parlant.tool_identifier(text) IS 'Internal: a name that models can call a tool by, made of its title.';
+
+CREATE OR REPLACE FUNCTION parlant.free_tool_name(workspace_id text, wanted text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT candidate
+    FROM (SELECT wanted AS candidate, 1 AS n UNION ALL SELECT wanted || '_' || n, n FROM generate_series(2, 10001) AS n) AS made
+    WHERE NOT EXISTS (SELECT FROM parlant.parlant_tool AS tool
+                      WHERE tool.workspace_id = free_tool_name.workspace_id AND tool.name = candidate)
+    ORDER BY n LIMIT 1
+$$;
+COMMENT ON FUNCTION parlant.free_tool_name(text, text) IS
+    'Internal: the name, or the name with a number, that no tool of the workspace has.';
+
+CREATE OR REPLACE FUNCTION parlant.sync_host_tools(workspace_id text)
+    RETURNS TABLE (tool_id uuid, name text, action text, detail text)
+    LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    host record;
+    tool record;
+    found_ids uuid[] := '{}';
+    problem text;
+BEGIN
+    IF sync_host_tools.workspace_id IS NULL THEN
+        RAISE EXCEPTION 'workspace_id is NULL' USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'Tools are those of a workspace.',
+            HINT = 'Pass the id of the workspace.';
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('parlant.sync_host_tools ' || sync_host_tools.workspace_id, 0));
+    FOR host IN SELECT * FROM parlant.host_tools(sync_host_tools.workspace_id) LOOP
+        SELECT t.id, t.name, t.display_name, t.description, t.parameters, t.is_deprecated, i.id AS integration_id INTO tool
+        FROM parlant.parlant_tool_integration AS i
+        JOIN parlant.parlant_tool AS t ON t.workspace_id = i.workspace_id AND t.id = i.parlant_tool_id
+        WHERE i.workspace_id = sync_host_tools.workspace_id AND i.integration_type = host.kind AND i.target_id = host.id
+          AND t.sim_tool_id = host.id
+        ORDER BY t.created_at, t.id LIMIT 1;
+        found_ids := found_ids || tool.id;
+        problem := coalesce(host.problem, parlant.json_schema_error(host.parameters));
+        IF problem IS NOT NULL THEN
+            RETURN QUERY SELECT tool.id, coalesce(tool.name, host.name), 'skipped', problem;
+            CONTINUE;
+        END IF;
+
+        host.title := left(coalesce(nullif(btrim(host.title), ''), host.id), 255);
+        host.description := left(coalesce(nullif(btrim(host.description), ''), host.title), 2000);
+        IF tool.id IS NULL THEN
+            INSERT INTO parlant.parlant_tool AS t (
+                workspace_id, name, display_name, description, sim_tool_id, tool_type, parameters)
+            VALUES (sync_host_tools.workspace_id,
+                    parlant.free_tool_name(sync_host_tools.workspace_id, parlant.tool_identifier(host.name)),
+                    host.title, host.description, host.id, CASE host.kind WHEN 'custom_tool' THEN 'custom' ELSE 'external' END,
+                    host.parameters)
+            RETURNING t.id, t.name INTO tool;
+            INSERT INTO parlant.parlant_tool_integration (workspace_id, parlant_tool_id, integration_type, target_id, enabled)
+            VALUES (sync_host_tools.workspace_id, tool.id, host.kind, host.id, host.enabled);
+            found_ids := found_ids || tool.id;
+            RETURN QUERY SELECT tool.id, tool.name, 'created', NULL::text;
+            CONTINUE;
+        END IF;
+        -- What the host has switched off is off; what somebody switched off here stays off.
+        UPDATE parlant.parlant_tool_integration AS i SET enabled = false
+        WHERE i.workspace_id = sync_host_tools.workspace_id AND i.id = tool.integration_id AND i.enabled AND NOT host.enabled;
+        IF (tool.display_name, tool.description, tool.parameters, tool.is_deprecated)
+           IS DISTINCT FROM (host.title, host.description, host.parameters, false) THEN
+            UPDATE parlant.parlant_tool AS t
+            SET display_name = host.title, description = host.description, parameters = host.parameters, is_deprecated = false
+            WHERE t.workspace_id = sync_host_tools.workspace_id AND t.id = tool.id;
+            RETURN QUERY SELECT tool.id, tool.name, CASE WHEN tool.is_deprecated THEN 'restored' ELSE 'updated' END, NULL::text;
+        ELSE
+            RETURN QUERY SELECT tool.id, tool.name, 'unchanged', NULL::text;
+        END IF;
+    END LOOP;
+
+    RETURN QUERY
+    WITH gone AS (
+        UPDATE parlant.parlant_tool AS t SET is_deprecated = true
+        WHERE t.workspace_id = sync_host_tools.workspace_id AND t.sim_tool_id IS NOT NULL AND NOT t.is_deprecated
+          AND t.id <> ALL (array_remove(found_ids, NULL))
+          AND EXISTS (SELECT FROM parlant.parlant_tool_integration AS i
+                      WHERE i.workspace_id = t.workspace_id AND i.parlant_tool_id = t.id
+                        AND i.integration_type IN ('custom_tool', 'mcp_server') AND i.target_id = t.sim_tool_id)
+        RETURNING t.id, t.name)
+    SELECT gone.id, gone.name, 'vanished', NULL::text FROM gone ORDER BY gone.name;
+END $$;
+COMMENT ON FUNCTION parlant.sync_host_tools(text) IS
+    'Makes tools with integrations of the host''s custom tools and MCP servers of a workspace, and brings those that it '
+    'made earlier up to date. What the host has no longer becomes deprecated, and comes back if the host has it again.';
+COMMENT ON FUNCTION parlant.host_tools(text) IS
+    'Internal: what the host has in a workspace that can be a tool.';
+
+CREATE OR REPLACE FUNCTION parlant.template_parameter_schema(template_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT jsonb_build_object(
+        'type', 'object', 'additionalProperties', false,
+        'required', coalesce(jsonb_agg(p.name ORDER BY p.display_order, p.name)
+                             FILTER (WHERE p.required AND coalesce(p.default_value, 'null') = 'null'), '[]'),
+        'properties', coalesce(jsonb_object_agg(p.name, jsonb_strip_nulls(jsonb_build_object(
+            'type', nullif(p.type, 'json'),
+            'description', p.description,
+            CASE p.type WHEN 'string' THEN 'minLength' WHEN 'array' THEN 'minItems' WHEN 'object' THEN 'minProperties'
+                        ELSE 'minimum' END, p.validation -> 'min',
+            CASE p.type WHEN 'string' THEN 'maxLength' WHEN 'array' THEN 'maxItems' WHEN 'object' THEN 'maxProperties'
+                        ELSE 'maximum' END, p.validation -> 'max',
+            'pattern', p.validation -> 'pattern',
+            'enum', p.validation -> 'allowed_values'))) FILTER (WHERE p.name IS NOT NULL), '{}'))
+    FROM parlant.parlant_template_parameter AS p
+    JOIN parlant.parlant_workflow_template AS t ON t.workspace_id = p.workspace_id AND t.id = p.template_id
+    WHERE t.id = template_parameter_schema.template_id
+$$;
+COMMENT ON FUNCTION parlant.template_parameter_schema(uuid) IS
+    'The JSON Schema of a workflow template''s parameters: types, min and max (of a number, a length or a count), '
+    'pattern, allowed_values, and which are required; unknown ones are refused.';
+
+CREATE OR REPLACE FUNCTION parlant.check_template_parameters(template_id uuid, parameters jsonb)
+    RETURNS TABLE (path text, message text)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    schema jsonb := parlant.template_parameter_schema(template_id);
+    fault text := parlant.json_schema_error(schema);
+BEGIN
+    PERFORM FROM parlant.parlant_workflow_template AS t WHERE t.id = check_template_parameters.template_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('workflow template', template_id::text);
+    ELSIF fault IS NOT NULL THEN
+        RAISE EXCEPTION 'the parameters of workflow template % have a broken validation', template_id USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = fault,
+            HINT = 'Correct parlant_template_parameter.validation: min, max, pattern and allowed_values.';
+    END IF;
+    RETURN QUERY
+    SELECT v.path, v.message FROM parlant.json_schema_violations(schema, coalesce(parameters, 'null')) AS v;
+END $$;
+COMMENT ON FUNCTION parlant.check_template_parameters(uuid, jsonb) IS
+    'Everything that is wrong with parameters for a workflow template, each with a JSON Pointer; no row if nothing.';
+
+CREATE OR REPLACE FUNCTION parlant.template_parameters(template_id uuid, parameters jsonb DEFAULT '{}') RETURNS jsonb
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    problems text;
+BEGIN
+    SELECT string_agg(coalesce(nullif(p.path, ''), '/') || ': ' || p.message, '; ') INTO problems
+    FROM parlant.check_template_parameters(template_parameters.template_id, template_parameters.parameters) AS p;
+    IF problems IS NOT NULL THEN
+        RAISE EXCEPTION 'workflow template "%" does not take these parameters', (
+            SELECT t.name FROM parlant.parlant_workflow_template AS t WHERE t.id = template_parameters.template_id) USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = problems,
+            HINT = 'check_template_parameters lists the problems as rows.';
+    END IF;
+    RETURN coalesce((
+        SELECT jsonb_object_agg(p.name, p.default_value)
+        FROM parlant.parlant_workflow_template AS t
+        JOIN parlant.parlant_template_parameter AS p ON p.workspace_id = t.workspace_id AND p.template_id = t.id
+        WHERE t.id = template_parameters.template_id AND coalesce(p.default_value, 'null') <> 'null'), '{}') || parameters;
+END $$;
+COMMENT ON FUNCTION parlant.template_parameters(uuid, jsonb) IS
+    'The parameters for a workflow template, checked, with the defaults of those that are left out. An error lists '
+    'everything that is wrong.';
+
+COMMENT ON FUNCTION parlant.search_knowledge(uuid, text, text, integer) IS
+    'Chunks of the knowledge bases that an agent is linked to, the best first: by words, by nearness to a vector (as '
+    'text, such as [0.1, 0.2]), or by both with reciprocal ranks. Thresholds, limits and priorities are the links''.';
+
+-- Conversations: the triggers of sessions and events, and the functions that clients call.
+
+CREATE OR REPLACE FUNCTION parlant.begin_numbering() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'begin_numbering_wrapper';
+COMMENT ON FUNCTION parlant.begin_numbering() IS 'Trigger: begins to number the events of a statement.';
+
+CREATE OR REPLACE FUNCTION parlant.number_event() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'number_event_wrapper';
+COMMENT ON FUNCTION parlant.number_event() IS
+    'Trigger: checks an event, gives it the next offset of its session, and fills what it can from the session.';
+
+CREATE OR REPLACE FUNCTION parlant.count_events() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'count_events_wrapper';
+COMMENT ON FUNCTION parlant.count_events() IS
+    'Trigger: brings the counters of sessions up to date when a statement has appended events, and announces them.';
+
+CREATE OR REPLACE FUNCTION parlant.refuse_event_change() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'refuse_event_change_wrapper';
+COMMENT ON FUNCTION parlant.refuse_event_change() IS
+    'Trigger: refuses to change or delete events, unless their session is deleted.';
+
+CREATE OR REPLACE FUNCTION parlant.keep_session() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'keep_session_wrapper';
+COMMENT ON FUNCTION parlant.keep_session() IS
+    'Trigger: leaves the counters of a session to the log, keeps an ended session ended, and keeps updated_at.';
+
+CREATE OR REPLACE FUNCTION parlant.begin_session() RETURNS trigger
+    LANGUAGE plpgsql AS $$
+DECLARE
+    agent record;
+BEGIN
+    SELECT workspace_id, name, status INTO agent
+    FROM parlant.parlant_agent WHERE id = NEW.agent_id AND deleted_at IS NULL;
+    IF NOT FOUND THEN
+        IF NEW.agent_id IS NULL THEN
+            RETURN NEW; -- which NOT NULL then refuses
+        END IF;
+        RAISE EXCEPTION 'parlant_agent % does not exist', NEW.agent_id USING
+            ERRCODE = 'foreign_key_violation',
+            SCHEMA = 'parlant', TABLE = 'parlant_session', CONSTRAINT = 'agent_is_in_the_workspace',
+            DETAIL = 'parlant_session.agent_id refers to it.',
+            HINT = 'Check the id. It may also belong to a workspace that you cannot see, or be deleted.';
+    END IF;
+    IF agent.status <> 'active' AND NEW.status = 'active' THEN
+        RAISE EXCEPTION 'agent "%" is %', agent.name, agent.status USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'Only an active agent starts sessions.',
+            HINT = 'Set the status of the agent to active first.';
+    END IF;
+    NEW.workspace_id := coalesce(NEW.workspace_id, agent.workspace_id);
+    NEW.event_count := 0;
+    NEW.message_count := 0;
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION parlant.begin_session() IS
+    'Trigger: refuses a session of an agent that is not active, fills its workspace, and starts its counters at 0.';
+
+CREATE OR REPLACE FUNCTION parlant.session_workspace(session_id uuid) RETURNS text
+    STABLE PARALLEL SAFE STRICT LANGUAGE plpgsql AS $$
+DECLARE
+    workspace text;
+BEGIN
+    SELECT session.workspace_id INTO workspace
+    FROM parlant.parlant_session AS session WHERE session.id = session_workspace.session_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'session % does not exist', session_id USING
+            ERRCODE = 'no_data_found',
+            DETAIL = 'No session that you can see has this id.',
+            HINT = 'Check the id, and that the transaction has entered the workspace of the session.';
+    END IF;
+    RETURN workspace;
+END $$;
+COMMENT ON FUNCTION parlant.session_workspace(uuid) IS
+    'The workspace of a session; P0002 if there is no such session, or none that the caller may see.';
+
+CREATE OR REPLACE FUNCTION parlant.start_session(agent_id uuid, user_id text DEFAULT NULL, customer_id text DEFAULT NULL,
+                                      options jsonb DEFAULT '{}')
+    RETURNS uuid VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql AS $$
+DECLARE
+    allowed CONSTANT jsonb := '{"id": "string", "mode": "string", "title": "string", "metadata": "object",
+        "variables": "object", "session_type": "string", "tags": "array", "user_agent": "string",
+        "ip_address": "string", "referrer": "string", "locale": "string", "timezone": "string"}';
+    option record;
+    started uuid;
+BEGIN
+    PERFORM FROM parlant.parlant_agent AS agent WHERE agent.id = start_session.agent_id AND agent.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'agent % does not exist', agent_id USING
+            ERRCODE = 'no_data_found',
+            DETAIL = 'No agent that you can see has this id.',
+            HINT = 'Check the id, and that the transaction has entered the workspace of the agent.';
+    END IF;
+    IF pg_catalog.jsonb_typeof(options) IS DISTINCT FROM 'object' THEN
+        RAISE EXCEPTION 'options of a session are no object' USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = pg_catalog.format('They are %s.', coalesce(pg_catalog.jsonb_typeof(options), 'NULL')),
+            HINT = 'Pass an object such as {"title": "Order 66", "timezone": "Europe/Berlin"}.';
+    END IF;
+    FOR option IN SELECT key, pg_catalog.jsonb_typeof(value) AS kind, allowed ->> key AS expected
+                  FROM pg_catalog.jsonb_each(options) LOOP
+        IF option.expected IS NULL THEN
+            RAISE EXCEPTION 'a session has no option "%"', option.key USING
+                ERRCODE = 'invalid_parameter_value',
+                DETAIL = 'Options are ' || (SELECT pg_catalog.string_agg(name, ', ' ORDER BY name)
+                                            FROM pg_catalog.jsonb_object_keys(allowed) AS name) || '.',
+                HINT = 'Put data of your own into metadata.';
+        ELSIF option.kind NOT IN (option.expected, 'null') THEN
+            RAISE EXCEPTION 'option "%" of a session has the wrong type', option.key USING
+                ERRCODE = 'invalid_parameter_value',
+                DETAIL = pg_catalog.format('It must be of type %s, and is of type %s.', option.expected, option.kind),
+                HINT = 'Leave the option out to have the default.';
+        END IF;
+    END LOOP;
+    IF options ->> 'mode' NOT IN ('auto', 'manual', 'paused') THEN
+        RAISE EXCEPTION 'a session has no mode "%"', options ->> 'mode' USING
+            ERRCODE = 'invalid_text_representation',
+            DETAIL = 'The mode tells who answers.', HINT = 'Modes are auto, manual and paused.';
+    END IF;
+    IF NOT parlant.is_time_zone(options ->> 'timezone') THEN
+        RAISE EXCEPTION '"%" is no time zone', options ->> 'timezone' USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'The name of a time zone of the IANA database is expected.',
+            HINT = 'Use a name such as Europe/Berlin or UTC; pg_timezone_names lists them.';
+    END IF;
+
+    INSERT INTO parlant.parlant_session AS session (
+        id, agent_id, user_id, customer_id, mode, title, metadata, variables, session_type, tags, user_agent,
+        ip_address, referrer, locale, timezone)
+    VALUES (
+        coalesce((options ->> 'id')::uuid, parlant.uuidv7()), start_session.agent_id, start_session.user_id,
+        coalesce(start_session.customer_id, parlant.current_customer_id()), coalesce(options ->> 'mode', 'auto'),
+        options ->> 'title', coalesce(nullif(options -> 'metadata', 'null'), '{}'),
+        coalesce(nullif(options -> 'variables', 'null'), '{}'), coalesce(options ->> 'session_type', 'conversation'),
+        coalesce(nullif(options -> 'tags', 'null'), '[]'), options ->> 'user_agent', options ->> 'ip_address',
+        options ->> 'referrer', coalesce(options ->> 'locale', 'en'), coalesce(options ->> 'timezone', 'UTC'))
+    RETURNING session.id INTO started;
+    RETURN started;
+END $$;
+COMMENT ON FUNCTION parlant.start_session(uuid, text, text, jsonb) IS
+    'Starts a session of an active agent with a user or a customer, and returns its id. Options are columns of the '
+    'session: id, mode, title, metadata, variables, session_type, tags, user_agent, ip_address, referrer, locale, timezone.';
+
+CREATE OR REPLACE FUNCTION parlant.is_time_zone(name text) RETURNS boolean
+    STABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
+BEGIN
+    -- Reading all of pg_timezone_names takes a tenth of a second. A name with a slash and without a digit is none of
+    -- the other things that PostgreSQL takes for a time zone, so here its own look-up tells.
+    RETURN CASE
+        WHEN name IS NULL OR name = 'UTC' THEN true
+        WHEN name ~ '^[A-Za-z_-]+(/[A-Za-z_-]+)+$' THEN EXISTS (
+            SELECT FROM pg_catalog.timezone(name, pg_catalog.now()))
+        ELSE EXISTS (SELECT FROM pg_catalog.pg_timezone_names AS zone WHERE zone.name = is_time_zone.name)
+    END;
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN false;
+END $$;
+COMMENT ON FUNCTION parlant.is_time_zone(text) IS 'Whether this is the name of a time zone in the IANA database, or NULL.';
+
+CREATE OR REPLACE FUNCTION parlant.append_event(session_id uuid, event_type text, content jsonb, metadata jsonb DEFAULT '{}',
+                                     tool_call_id text DEFAULT NULL, idempotency_key text DEFAULT NULL,
+                                     tokens integer DEFAULT 0, cost integer DEFAULT 0)
+    RETURNS TABLE (event_id uuid, "offset" integer, created_at timestamptz, duplicate boolean)
+    VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql ROWS 1 AS $$
+#variable_conflict use_column
+DECLARE
+    workspace text := parlant.session_workspace(append_event.session_id);
+    earlier record;
+BEGIN
+    PERFORM parlant.check_event_type(append_event.event_type);
+    IF append_event.idempotency_key IS NOT NULL THEN
+        -- Of two calls with the same key the second waits here, and then finds the event of the first.
+        PERFORM parlant.lock_session(append_event.session_id);
+        SELECT id, event."offset", event.created_at, event.event_type, event.content, event.tool_call_id INTO earlier
+        FROM parlant.parlant_event AS event
+        WHERE workspace_id = workspace AND event.session_id = append_event.session_id
+          AND event.idempotency_key = append_event.idempotency_key;
+        IF FOUND THEN
+            PERFORM parlant.check_repetition(
+                append_event.idempotency_key, earlier."offset",
+                earlier.event_type = append_event.event_type AND earlier.content = append_event.content
+                AND (append_event.tool_call_id IS NULL OR append_event.tool_call_id = earlier.tool_call_id));
+            RETURN QUERY SELECT earlier.id, earlier."offset", pg_catalog.timezone('utc', earlier.created_at), true;
+            RETURN;
+        END IF;
+    END IF;
+    RETURN QUERY
+        INSERT INTO parlant.parlant_event AS event (
+            workspace_id, session_id, event_type, content, metadata, tool_call_id, idempotency_key, tokens, cost)
+        VALUES (workspace, append_event.session_id, append_event.event_type, append_event.content,
+                append_event.metadata, append_event.tool_call_id, append_event.idempotency_key,
+                nullif(append_event.tokens, 0), nullif(append_event.cost, 0))
+        RETURNING event.id, event."offset", pg_catalog.timezone('utc', event.created_at), false;
+END $$;
+COMMENT ON FUNCTION parlant.append_event(uuid, text, jsonb, jsonb, text, text, integer, integer) IS
+    'Appends an event to an active session and returns its offset. A retry with the same idempotency key appends '
+    'nothing and returns the first event with duplicate = true. Tokens and cost are added to those of the session.';
+
+CREATE OR REPLACE FUNCTION parlant.append_events(session_id uuid, events jsonb)
+    RETURNS TABLE (event_id uuid, "offset" integer, created_at timestamptz, duplicate boolean)
+    VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql ROWS 10 AS $$
+#variable_conflict use_column
+DECLARE
+    workspace text := parlant.session_workspace(append_events.session_id);
+    earlier record;
+BEGIN
+    PERFORM parlant.check_events(events);
+    IF EXISTS (SELECT FROM pg_catalog.jsonb_array_elements(events) AS sent WHERE sent ->> 'idempotency_key' IS NOT NULL) THEN
+        PERFORM parlant.lock_session(append_events.session_id);
+        FOR earlier IN
+            SELECT event.idempotency_key, event."offset", event.event_type = sent ->> 'event_type'
+                   AND event.content = sent -> 'content'
+                   AND (sent ->> 'tool_call_id' IS NULL OR sent ->> 'tool_call_id' = event.tool_call_id) AS is_same
+            FROM pg_catalog.jsonb_array_elements(events) AS sent
+            -- Has each key looked up in its index, where a join could read the whole session.
+            CROSS JOIN LATERAL (
+                SELECT * FROM parlant.parlant_event AS event
+                WHERE workspace_id = workspace AND event.session_id = append_events.session_id
+                  AND event.idempotency_key = sent ->> 'idempotency_key' LIMIT 1) AS event
+        LOOP
+            PERFORM parlant.check_repetition(earlier.idempotency_key, earlier."offset", earlier.is_same);
+        END LOOP;
+    END IF;
+    RETURN QUERY
+        WITH sent AS (
+            SELECT element, n, event.id, event."offset", event.created_at,
+                   pg_catalog.count(*) FILTER (WHERE event.id IS NULL) OVER (ORDER BY n) AS place
+            FROM pg_catalog.jsonb_array_elements(events) WITH ORDINALITY AS element (element, n)
+            LEFT JOIN LATERAL (
+                SELECT * FROM parlant.parlant_event AS event
+                WHERE event.workspace_id = workspace AND event.session_id = append_events.session_id
+                  AND event.idempotency_key = element ->> 'idempotency_key' LIMIT 1) AS event ON true
+        ), appended AS (
+            INSERT INTO parlant.parlant_event AS event (
+                workspace_id, session_id, event_type, content, metadata, tool_call_id, idempotency_key, tokens, cost)
+            SELECT workspace, append_events.session_id, element ->> 'event_type', element -> 'content',
+                   coalesce(element -> 'metadata', '{}'), element ->> 'tool_call_id', element ->> 'idempotency_key',
+                   nullif((element ->> 'tokens')::integer, 0), nullif((element ->> 'cost')::integer, 0)
+            FROM sent WHERE id IS NULL ORDER BY n
+            RETURNING event.id, event."offset", event.created_at
+        ), placed AS (
+            SELECT appended.*, pg_catalog.row_number() OVER (ORDER BY appended."offset") AS place FROM appended
+        )
+        SELECT coalesce(sent.id, placed.id), coalesce(sent."offset", placed."offset"),
+               pg_catalog.timezone('utc', coalesce(sent.created_at, placed.created_at)), sent.id IS NOT NULL
+        FROM sent LEFT JOIN placed ON sent.id IS NULL AND placed.place = sent.place
+        ORDER BY n;
+END $$;
+COMMENT ON FUNCTION parlant.append_events(uuid, jsonb) IS
+    'Appends the events of a JSON array to an active session, all or none, in one statement. Each is an object with '
+    'event_type and content, and optionally metadata, tool_call_id, idempotency_key, tokens and cost.';
+
+CREATE OR REPLACE FUNCTION parlant.check_events(events jsonb) RETURNS void
+    IMMUTABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
+DECLARE
+    most CONSTANT integer := 10000;
+    allowed CONSTANT jsonb := '{"event_type": "string", "content": "object", "metadata": "object",
+        "tool_call_id": "string", "idempotency_key": "string", "tokens": "number", "cost": "number"}';
+    wrong record;
+BEGIN
+    IF pg_catalog.jsonb_typeof(events) IS DISTINCT FROM 'array' THEN
+        RAISE EXCEPTION 'events are no array' USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = pg_catalog.format('They are %s.', coalesce(pg_catalog.jsonb_typeof(events), 'NULL')),
+            HINT = 'Pass an array of objects with event_type and content.';
+    END IF;
+    IF pg_catalog.jsonb_array_length(events) > most THEN
+        RAISE EXCEPTION 'too many events' USING
+            ERRCODE = 'program_limit_exceeded',
+            DETAIL = pg_catalog.format('There are %s, and one call appends at most %s.',
+                                       pg_catalog.jsonb_array_length(events), most),
+            HINT = 'Append them in several calls of one transaction.';
+    END IF;
+    SELECT '/' || (n - 1) || coalesce('/' || key, '') AS path,
+           CASE WHEN key IS NULL THEN 'must be an object, not ' || pg_catalog.jsonb_typeof(event)
+                WHEN value IS NULL THEN 'is missing'
+                WHEN allowed ->> key IS NULL THEN 'is no part of an event'
+                ELSE pg_catalog.format('must be of type %s, not %s', allowed ->> key, pg_catalog.jsonb_typeof(value)) END AS reason
+    INTO wrong
+    FROM pg_catalog.jsonb_array_elements(events) WITH ORDINALITY AS element (event, n)
+    LEFT JOIN LATERAL (
+        SELECT key, value FROM pg_catalog.jsonb_each(CASE pg_catalog.jsonb_typeof(event) WHEN 'object' THEN event ELSE '{}' END)
+        UNION ALL
+        SELECT key, NULL FROM (VALUES ('event_type'), ('content')) AS required (key)
+        WHERE pg_catalog.jsonb_typeof(event) = 'object' AND event -> key IS NULL
+    ) AS member ON true
+    WHERE pg_catalog.jsonb_typeof(event) <> 'object'
+       OR key IS NOT NULL AND (value IS NULL OR allowed ->> key IS NULL OR NOT (
+              pg_catalog.jsonb_typeof(value) = allowed ->> key
+              OR pg_catalog.jsonb_typeof(value) = 'null' AND key NOT IN ('event_type', 'content')))
+    ORDER BY n, key LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'events are wrong at "%"', wrong.path USING
+            ERRCODE = 'invalid_parameter_value', DETAIL = wrong.reason || '.',
+            HINT = 'An event has event_type and content, and may have metadata, tool_call_id, idempotency_key, tokens and cost.';
+    END IF;
+    PERFORM parlant.check_event_type(event ->> 'event_type') FROM pg_catalog.jsonb_array_elements(events) AS event;
+    SELECT event ->> 'idempotency_key' AS key INTO wrong
+    FROM pg_catalog.jsonb_array_elements(events) AS event
+    WHERE event ->> 'idempotency_key' IS NOT NULL GROUP BY 1 HAVING pg_catalog.count(*) > 1 LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'idempotency key "%" is used twice', wrong.key USING
+            ERRCODE = 'invalid_parameter_value', DETAIL = 'Each event of a call has a key of its own.',
+            HINT = 'Send each event once.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION parlant.check_events(jsonb) IS 'Refuses what is no array of events for append_events, and tells where.';
+
+CREATE OR REPLACE FUNCTION parlant.check_event_type(event_type text) RETURNS void
+    IMMUTABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
+BEGIN
+    IF event_type IS NULL OR event_type NOT IN ('customer_message', 'agent_message', 'tool_call', 'tool_result',
+                                                'status_update', 'journey_transition', 'variable_update') THEN
+        RAISE EXCEPTION 'there is no event type "%"', event_type USING
+            ERRCODE = 'invalid_text_representation',
+            DETAIL = 'The type tells what an event records.',
+            HINT = 'Types are customer_message, agent_message, tool_call, tool_result, status_update, journey_transition '
+                   'and variable_update.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION parlant.check_event_type(text) IS 'Refuses what is no type of an event.';
+
+CREATE OR REPLACE FUNCTION parlant.check_repetition(idempotency_key text, "offset" integer, is_same boolean) RETURNS void
+    IMMUTABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
+BEGIN
+    IF is_same IS NOT TRUE THEN
+        RAISE EXCEPTION 'idempotency key "%" belongs to another event', idempotency_key USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = pg_catalog.format('The event at offset %s has it, with another type, content or tool_call_id.', "offset"),
+            HINT = 'Use a new key for each event, and the same only to send the same event again.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION parlant.check_repetition(text, integer, boolean) IS
+    'Refuses to use an idempotency key again for another event.';
+
+CREATE OR REPLACE FUNCTION parlant.read_events(session_id uuid, min_offset integer DEFAULT 0, max_count integer DEFAULT 100,
+                                    event_types text DEFAULT NULL)
+    RETURNS TABLE ("offset" integer, event_id uuid, event_type text, content jsonb, metadata jsonb, tool_call_id text,
+                   journey_id uuid, state_id uuid, created_at timestamptz)
+    STABLE PARALLEL SAFE LANGUAGE plpgsql ROWS 100 AS $$
+#variable_conflict use_column
+DECLARE
+    workspace text := parlant.session_workspace(read_events.session_id);
+    first integer := coalesce(read_events.min_offset, 0);
+    types text[];
+BEGIN
+    IF read_events.max_count IS NULL OR read_events.max_count NOT BETWEEN 1 AND 10000 THEN
+        RAISE EXCEPTION 'max_count is %', coalesce(read_events.max_count::text, 'NULL') USING
+            ERRCODE = 'invalid_parameter_value', DETAIL = 'It must be 1 to 10000.',
+            HINT = 'Read the next page from the offset after the last one.';
+    END IF;
+    IF read_events.event_types IS NOT NULL THEN
+        types := pg_catalog.regexp_split_to_array(pg_catalog.btrim(read_events.event_types), '\s*,\s*');
+        PERFORM parlant.check_event_type(type) FROM pg_catalog.unnest(types) AS type;
+    END IF;
+    IF first < 0 THEN
+        SELECT greatest(0, first + 1 + event."offset") INTO first
+        FROM parlant.parlant_event AS event
+        WHERE event.workspace_id = workspace AND event.session_id = read_events.session_id
+        ORDER BY event.workspace_id DESC, event.session_id DESC, event."offset" DESC LIMIT 1;
+    END IF;
+    -- Ordered by all columns of the key, so that no plan sorts.
+    RETURN QUERY
+        SELECT event."offset", event.id, event.event_type::text, event.content, event.metadata, event.tool_call_id,
+               event.journey_id, event.state_id, pg_catalog.timezone('utc', event.created_at)
+        FROM parlant.parlant_event AS event
+        WHERE event.workspace_id = workspace AND event.session_id = read_events.session_id
+          AND event."offset" >= first AND (types IS NULL OR event.event_type::text = ANY (types))
+        ORDER BY event.workspace_id, event.session_id, event."offset"
+        LIMIT read_events.max_count;
+END $$;
+COMMENT ON FUNCTION parlant.read_events(uuid, integer, integer, text) IS
+    'Events of a session in order, from min_offset on, at most max_count (1 to 10000); a negative min_offset counts from '
+    'the end, so that -20 reads the last 20. Types of events are separated by commas.';
+COMMENT ON FUNCTION parlant.lock_session(uuid) IS
+    'Locks a session until the transaction ends, as appending to it does: others wait that append to it.';
+
+CREATE OR REPLACE FUNCTION parlant.end_session(session_id uuid, status text DEFAULT 'completed', satisfaction_score integer DEFAULT NULL)
+    RETURNS void VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    workspace text := parlant.session_workspace(end_session.session_id);
+    found_status text;
+BEGIN
+    IF end_session.status IS NULL OR end_session.status NOT IN ('completed', 'abandoned') THEN
+        RAISE EXCEPTION 'a session cannot end as "%"', end_session.status USING
+            ERRCODE = 'invalid_text_representation',
+            DETAIL = 'The status tells how it ended.', HINT = 'It ends as completed or abandoned.';
+    END IF;
+    UPDATE parlant.parlant_session AS session
+    SET status = end_session.status, satisfaction_score = coalesce(end_session.satisfaction_score, session.satisfaction_score)
+    WHERE workspace_id = workspace AND id = end_session.session_id AND session.status = 'active';
+    IF NOT FOUND THEN
+        SELECT session.status INTO found_status FROM parlant.parlant_session AS session
+        WHERE workspace_id = workspace AND id = end_session.session_id;
+        IF found_status = 'active' THEN
+            RAISE EXCEPTION 'permission denied to end session %', end_session.session_id USING
+                ERRCODE = 'insufficient_privilege',
+                DETAIL = 'You may see the session, and not change it.', HINT = 'Ask somebody with permission write.';
+        END IF;
+        RAISE EXCEPTION 'session % has ended', end_session.session_id USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = pg_catalog.format('It is %s, and a session ends once.', found_status),
+            HINT = 'Start a new session.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION parlant.end_session(uuid, text, integer) IS
+    'Ends an active session as completed or abandoned, with the satisfaction of the customer from 1 to 5.';
+
+CREATE OR REPLACE FUNCTION parlant.close_idle_sessions(idle interval DEFAULT '24 hours', max_sessions integer DEFAULT 1000)
+    RETURNS bigint VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql AS $$
+DECLARE
+    closed bigint;
+BEGIN
+    IF idle IS NULL OR idle < interval '2 minutes' THEN
+        RAISE EXCEPTION 'sessions cannot be idle after %', coalesce(idle::text, 'NULL') USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'It must be two minutes or more: events move last_activity_at once a minute.',
+            HINT = 'Leave it out for 24 hours.';
+    END IF;
+    PERFORM parlant.check_batch(max_sessions);
+    UPDATE parlant.parlant_session AS session SET status = 'abandoned'
+    FROM (SELECT workspace_id, id FROM parlant.parlant_session
+          WHERE status = 'active' AND last_activity_at < pg_catalog.timezone('utc', pg_catalog.now()) - idle
+          ORDER BY id LIMIT max_sessions FOR NO KEY UPDATE SKIP LOCKED) AS idler
+    WHERE session.workspace_id = idler.workspace_id AND session.id = idler.id;
+    GET DIAGNOSTICS closed = ROW_COUNT;
+    RETURN closed;
+END $$;
+COMMENT ON FUNCTION parlant.close_idle_sessions(interval, integer) IS
+    'Abandons active sessions without an event for some time, at most max_sessions of them, and returns their number: '
+    'call it again, in a transaction of its own, until that is 0. Sessions that somebody is writing to are left alone.';
+
+CREATE OR REPLACE FUNCTION parlant.check_batch(max_sessions integer) RETURNS void
+    IMMUTABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
+BEGIN
+    IF max_sessions IS NULL OR max_sessions NOT BETWEEN 1 AND 100000 THEN
+        RAISE EXCEPTION 'max_sessions is %', coalesce(max_sessions::text, 'NULL') USING
+            ERRCODE = 'invalid_parameter_value', DETAIL = 'It must be 1 to 100000.',
+            HINT = 'A call locks its sessions until the transaction ends: rather call it more often.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION parlant.check_batch(integer) IS 'Refuses a number of sessions that is too large for one transaction.';
+
+CREATE OR REPLACE FUNCTION parlant.apply_retention(dry_run boolean DEFAULT false, max_sessions integer DEFAULT 1000)
+    RETURNS TABLE (workspace_id text, agent_id uuid, sessions bigint, events bigint)
+    VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM parlant.check_batch(apply_retention.max_sessions);
+    IF apply_retention.dry_run THEN
+        RETURN QUERY
+            SELECT session.workspace_id, session.agent_id, pg_catalog.count(*), pg_catalog.sum(session.event_count)
+            FROM parlant.parlant_agent AS agent
+            JOIN parlant.parlant_session AS session ON session.workspace_id = agent.workspace_id AND session.agent_id = agent.id
+            WHERE session.ended_at < pg_catalog.timezone('utc', pg_catalog.now()) - pg_catalog.make_interval(days => agent.data_retention_days)
+            GROUP BY 1, 2 ORDER BY 1, 2;
+        RETURN;
+    END IF;
+    RETURN QUERY
+        WITH due AS MATERIALIZED (
+            SELECT session.workspace_id, session.id
+            FROM parlant.parlant_agent AS agent
+            JOIN parlant.parlant_session AS session ON session.workspace_id = agent.workspace_id AND session.agent_id = agent.id
+            WHERE session.ended_at < pg_catalog.timezone('utc', pg_catalog.now()) - pg_catalog.make_interval(days => agent.data_retention_days)
+            ORDER BY session.id LIMIT apply_retention.max_sessions
+            FOR UPDATE OF session SKIP LOCKED
+        ), deleted AS (
+            DELETE FROM parlant.parlant_session AS session USING due
+            WHERE session.workspace_id = due.workspace_id AND session.id = due.id
+            RETURNING session.workspace_id, session.agent_id, session.event_count
+        )
+        SELECT deleted.workspace_id, deleted.agent_id, pg_catalog.count(*), pg_catalog.sum(deleted.event_count)
+        FROM deleted GROUP BY 1, 2 ORDER BY 1, 2;
+END $$;
+COMMENT ON FUNCTION parlant.apply_retention(boolean, integer) IS
+    'Deletes ended sessions, with their events, that are older than data_retention_days of their agent, at most '
+    'max_sessions of them: call it again, in a transaction of its own, until it returns nothing. A dry run tells what is due.';
+
+CREATE OR REPLACE FUNCTION parlant.session_transcript(session_id uuid) RETURNS text
+    STABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    workspace text := parlant.session_workspace(session_transcript.session_id);
+    session record;
+    transcript text;
+BEGIN
+    SELECT s.*, agent.name AS agent_name, agent.pii_handling_mode = 'strict' AS is_strict INTO session
+    FROM parlant.parlant_session AS s
+    LEFT JOIN parlant.parlant_agent AS agent ON agent.workspace_id = s.workspace_id AND agent.id = s.agent_id
+    WHERE s.workspace_id = workspace AND s.id = session_transcript.session_id;
+
+    SELECT pg_catalog.concat_ws(E'\n\n',
+               '# ' || coalesce(nullif(session.title, ''), 'Session ' || session.id),
+               pg_catalog.format('%s with %s, from %s UTC, %s%s.',
+                      pg_catalog.initcap(coalesce(session.session_type, 'conversation')), coalesce(session.agent_name, 'an agent'),
+                      pg_catalog.to_char(session.started_at, 'YYYY-MM-DD HH24:MI'),
+                      CASE session.status WHEN 'active' THEN 'still going on'
+                          ELSE session.status || pg_catalog.to_char(session.ended_at, '" at "YYYY-MM-DD HH24:MI') END,
+                      ', customer ' || session.customer_id),
+               pg_catalog.string_agg(parlant.transcript_line(event_type::text, content, tool_call_id, event.created_at,
+                                     coalesce(session.agent_name, 'Agent')), E'\n\n' ORDER BY event."offset"))
+        || E'\n'
+    INTO transcript
+    FROM parlant.parlant_event AS event
+    WHERE event.workspace_id = workspace AND event.session_id = session_transcript.session_id;
+    RETURN CASE WHEN session.is_strict THEN parlant.mask_personal_data(transcript) ELSE transcript END;
+END $$;
+COMMENT ON FUNCTION parlant.session_transcript(uuid) IS
+    'A session as Markdown, for a person to read. Where the agent handles personal data strictly, e-mail addresses, phone '
+    'numbers and card numbers are masked.';
+
+CREATE OR REPLACE FUNCTION parlant.transcript_line(event_type text, content jsonb, tool_call_id text, created_at timestamp, agent text)
+    RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT CASE event_type
+        WHEN 'customer_message' THEN pg_catalog.format('**Customer**, %s', pg_catalog.to_char(created_at, 'HH24:MI:SS'))
+        WHEN 'agent_message' THEN pg_catalog.format('**%s**, %s', agent, pg_catalog.to_char(created_at, 'HH24:MI:SS'))
+        WHEN 'tool_call' THEN pg_catalog.format('*Call of %s* (%s): `%s`',
+            coalesce(content ->> 'tool_name', content ->> 'toolName', content ->> 'tool_id', content ->> 'toolId',
+                     content ->> 'tool', content ->> 'name'), tool_call_id,
+            coalesce(content -> 'parameters', content -> 'arguments', content -> 'args'))
+        WHEN 'tool_result' THEN pg_catalog.format('*Result of %s*: `%s`', tool_call_id,
+            coalesce(content -> 'result', content -> 'error', content -> 'output', content))
+        ELSE pg_catalog.format('*%s*: `%s`', pg_catalog.initcap(pg_catalog.replace(event_type, '_', ' ')), content)
+    END || CASE WHEN event_type IN ('customer_message', 'agent_message') THEN E'\n'
+        || pg_catalog.regexp_replace(
+               coalesce(content ->> 'message', content ->> 'text', content ->> 'content',
+                        pg_catalog.format('(%s attachments)', pg_catalog.jsonb_array_length(content -> 'attachments'))),
+               '^', '> ', 'gn')
+        ELSE '' END $$;
+COMMENT ON FUNCTION parlant.transcript_line(text, jsonb, text, timestamp, text) IS 'An event in Markdown.';
+
+CREATE OR REPLACE FUNCTION parlant.export_session(session_id uuid) RETURNS jsonb
+    STABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    workspace text := parlant.session_workspace(export_session.session_id);
+    agent record;
+    document jsonb;
+BEGIN
+    SELECT a.id, a.name, a.allow_data_export, a.pii_handling_mode = 'strict' AS is_strict INTO agent
+    FROM parlant.parlant_session AS session
+    JOIN parlant.parlant_agent AS a ON a.workspace_id = session.workspace_id AND a.id = session.agent_id
+    WHERE session.workspace_id = workspace AND session.id = export_session.session_id;
+    IF agent.allow_data_export IS NOT TRUE THEN
+        RAISE EXCEPTION 'sessions of agent "%" may not be exported', agent.name USING
+            ERRCODE = 'insufficient_privilege',
+            DETAIL = 'Its allow_data_export is false.', HINT = 'Ask an admin of the workspace.';
+    END IF;
+    SELECT pg_catalog.jsonb_build_object(
+               'session', pg_catalog.to_jsonb(session),
+               'events', coalesce((SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(event) ORDER BY event."offset")
+                                   FROM parlant.parlant_event AS event
+                                   WHERE event.workspace_id = workspace AND event.session_id = session.id), '[]'),
+               'variables', coalesce((SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(variable) ORDER BY variable.key)
+                                      FROM parlant.parlant_variable AS variable
+                                      WHERE variable.workspace_id = workspace AND variable.agent_id = session.agent_id
+                                        AND variable.session_id = session.id AND NOT variable.is_private), '[]'))
+    INTO document
+    FROM parlant.parlant_session AS session
+    WHERE session.workspace_id = workspace AND session.id = export_session.session_id;
+    IF agent.is_strict THEN
+        document := parlant.mask_personal_json(document)::jsonb;
+    END IF;
+    RETURN pg_catalog.jsonb_build_object('format', 'parlant.session', 'version', 1, 'exported_at', pg_catalog.now(),
+               'masked', coalesce(agent.is_strict, false), 'agent', pg_catalog.jsonb_build_object('id', agent.id, 'name', agent.name))
+           || document;
+END $$;
+COMMENT ON FUNCTION parlant.export_session(uuid) IS
+    'A session as JSON: all of its columns, events and variables that are not private. Refused with 42501 where the agent '
+    'forbids exports; masked like a transcript where it handles personal data strictly.';
+
+COMMENT ON FUNCTION parlant.mask_personal_data(text) IS
+    'The text with [email], [phone] and [card] in place of e-mail addresses, phone numbers and card numbers.';
+COMMENT ON FUNCTION parlant.mask_personal_json(jsonb) IS
+    'A JSON document, as text, with the strings in it masked as by mask_personal_data; its keys stay.';
+COMMENT ON FUNCTION parlant.erase_customer(text, text) IS
+    'Deletes the sessions of a customer in a workspace with their events, and the variables of the customer, and takes '
+    'the customer out of the audit log. Returns how many of each. For admins of the workspace.';
+
+CREATE OR REPLACE FUNCTION parlant.keep_totals() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'keep_totals_wrapper';
+COMMENT ON FUNCTION parlant.keep_totals() IS
+    'Trigger: keeps for the totals of agents what sessions add to them that are deleted.';
+
+CREATE OR REPLACE FUNCTION parlant.refresh_totals() RETURNS TABLE (totals text, changed bigint)
+    VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql ROWS 5 AS $$
+BEGIN
+    -- One at a time: who comes later sees what the one before has written, and does not fold an older log.
+    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('parlant.refresh_totals', 0));
+    RETURN QUERY SELECT 'agents', parlant.refresh_agent_totals();
+END $$;
+COMMENT ON FUNCTION parlant.refresh_totals() IS
+    'Brings the totals that clients read up to date with the log, for a scheduler or anybody to call at any time. '
+    'Returns how many rows of each kind have changed.';
+
+CREATE OR REPLACE FUNCTION parlant.refresh_agent_totals() RETURNS bigint
+    VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql AS $$
+DECLARE
+    changed bigint;
+BEGIN
+    WITH counted AS (
+        SELECT workspace_id, agent_id, pg_catalog.count(*) AS sessions, pg_catalog.sum(message_count) AS messages,
+               pg_catalog.sum(tokens_used) AS tokens, pg_catalog.sum(cost) AS cost, pg_catalog.count(ended_at) AS ended,
+               pg_catalog.sum(EXTRACT(epoch FROM ended_at - started_at)) AS seconds,
+               pg_catalog.max(last_activity_at) AS last_active_at
+        FROM parlant.parlant_session GROUP BY 1, 2
+    ), summed AS (
+        SELECT agent.workspace_id, agent.id,
+               coalesce(sessions, 0) + coalesce((total_of_deleted_sessions ->> 'sessions')::bigint, 0) AS sessions,
+               coalesce(messages, 0) + coalesce((total_of_deleted_sessions ->> 'messages')::bigint, 0) AS messages,
+               coalesce(tokens, 0) + coalesce((total_of_deleted_sessions ->> 'tokens')::bigint, 0) AS tokens,
+               coalesce(counted.cost, 0) + coalesce((total_of_deleted_sessions ->> 'cost')::bigint, 0) AS cost,
+               (coalesce(seconds, 0) + coalesce((total_of_deleted_sessions ->> 'seconds')::bigint, 0))
+                   / nullif(coalesce(ended, 0) + coalesce((total_of_deleted_sessions ->> 'ended')::bigint, 0), 0) AS duration,
+               greatest(agent.last_active_at, counted.last_active_at) AS last_active_at
+        FROM parlant.parlant_agent AS agent
+        LEFT JOIN counted ON counted.workspace_id = agent.workspace_id AND counted.agent_id = agent.id
+    ), total AS (
+        SELECT workspace_id, id, least(sessions, 2147483647)::integer AS sessions,
+               least(messages, 2147483647)::integer AS messages, least(tokens, 2147483647)::integer AS tokens,
+               least(summed.cost, 2147483647)::integer AS cost, CASE WHEN duration IS NOT NULL THEN least(duration, 2147483647)::integer END AS duration, last_active_at
+        FROM summed
+    ), held AS (
+        SELECT total.*
+        FROM parlant.parlant_agent AS agent JOIN total ON total.workspace_id = agent.workspace_id AND total.id = agent.id
+        WHERE (agent.total_sessions, agent.total_messages, agent.total_tokens_used, agent.total_cost,
+               agent.average_session_duration, agent.last_active_at)
+              IS DISTINCT FROM (total.sessions, total.messages, total.tokens, total.cost, total.duration, total.last_active_at)
+        ORDER BY agent.id FOR NO KEY UPDATE OF agent
+    )
+    UPDATE parlant.parlant_agent AS agent
+    SET total_sessions = held.sessions, total_messages = held.messages, total_tokens_used = held.tokens,
+        total_cost = held.cost, average_session_duration = held.duration, last_active_at = held.last_active_at
+    FROM held WHERE agent.workspace_id = held.workspace_id AND agent.id = held.id;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed;
+END $$;
+COMMENT ON FUNCTION parlant.refresh_agent_totals() IS
+    'Totals of agents from their sessions and from what deleted ones have left; part of refresh_totals().';
+
+-- Journeys. What algorithms decide stands in Rust; here rows are read, and documents become rows.
+
+COMMENT ON FUNCTION parlant.validate_journey_definition(jsonb, jsonb) IS
+    'What is wrong with a journey document, one row a finding: errors first, then warnings, then infos. '
+    'The second argument tells the status of the tools that states name: usable, unknown, disabled or not_assigned.';
+COMMENT ON FUNCTION parlant.checked_journey_definition(jsonb) IS
+    'The normal form of a journey document; an error that tells all that is wrong with it if it has errors.';
+COMMENT ON FUNCTION parlant.draw_journey(jsonb, text) IS
+    'A journey document as Mermaid text, with the state of a name highlighted.';
+COMMENT ON FUNCTION parlant.evaluate_condition(text, jsonb) IS
+    'Whether a CEL expression holds for variables, a JSON object. What asks for a variable that is missing does not hold.';
+COMMENT ON FUNCTION parlant.judge_condition(text, jsonb) IS
+    'Whether a CEL expression holds, which variables it misses, and what is wrong with it; it never fails.';
+
+COMMENT ON FUNCTION parlant.enter_journey(uuid, uuid) IS
+    'Begins a walk: brings a session into the initial state of a journey of its agent, which must be enabled and without '
+    'errors, and on through decisions. Returns where the session is now, and the hops that led there.';
+COMMENT ON FUNCTION parlant.advance_journey(uuid, uuid, jsonb, uuid) IS
+    'Moves a session to the next state: the one that is named, or the best one whose transition has no condition or an '
+    'expression that holds, and on through decisions. Variables are laid over those of the session. With an expected '
+    'state the session moves only if it is in that one.';
+COMMENT ON FUNCTION parlant.skip_state(uuid) IS
+    'Moves a session on although what its state waits for has not come, where journey and state allow it.';
+COMMENT ON FUNCTION parlant.revisit_state(uuid, uuid) IS
+    'Moves a session back to a state that it has been in on this walk, where the journey allows it.';
+COMMENT ON FUNCTION parlant.exit_journey(uuid, text) IS
+    'Takes a session out of its journey, logs the reason, and returns the state that it left.';
+
+CREATE OR REPLACE FUNCTION parlant.create_journey(agent_id uuid, definition jsonb) RETURNS uuid
+    LANGUAGE plpgsql AS $$
+DECLARE
+    accepted jsonb := parlant.checked_journey_definition(definition);
+    workspace text;
+    journey uuid;
+BEGIN
+    IF accepted ? 'replaced_states' THEN
+        RAISE EXCEPTION 'the definition of a new journey has "replaced_states"' USING
+            ERRCODE = '22030',
+            DETAIL = 'It tells where sessions go on whose state is removed, and a new journey has none.',
+            HINT = 'Leave it out, or call parlant.replace_journey.';
+    END IF;
+    SELECT agent.workspace_id INTO workspace FROM parlant.parlant_agent AS agent
+    WHERE agent.id = create_journey.agent_id AND agent.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('agent', agent_id::text);
+    END IF;
+    INSERT INTO parlant.parlant_journey AS made
+        (workspace_id, agent_id, title, description, conditions, enabled, allow_skipping, allow_revisiting)
+    VALUES (workspace, create_journey.agent_id, accepted ->> 'title', accepted ->> 'description',
+            coalesce(accepted -> 'conditions', '[]'), coalesce((accepted ->> 'enabled')::boolean, true),
+            coalesce((accepted ->> 'allow_skipping')::boolean, true),
+            coalesce((accepted ->> 'allow_revisiting')::boolean, true))
+    RETURNING made.id INTO journey;
+    PERFORM parlant.store_journey_graph(workspace, journey, accepted);
+    RETURN journey;
+END $$;
+COMMENT ON FUNCTION parlant.create_journey(uuid, jsonb) IS
+    'Creates a journey of an agent from one JSON document with its states and transitions, all or nothing, and returns '
+    'its id. An error tells all that is wrong with the document, each with its place.';
+
+CREATE OR REPLACE FUNCTION parlant.replace_journey(journey_id uuid, definition jsonb) RETURNS void
+    LANGUAGE plpgsql AS $$
+DECLARE
+    accepted jsonb := parlant.checked_journey_definition(definition);
+    workspace text;
+BEGIN
+    -- Replacements of a journey, and other changes of its states, go one after another.
+    SELECT journey.workspace_id INTO workspace FROM parlant.parlant_journey AS journey
+    WHERE journey.id = replace_journey.journey_id
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('journey', journey_id::text);
+    END IF;
+    UPDATE parlant.parlant_journey AS journey
+    SET title = accepted ->> 'title',
+        description = accepted ->> 'description',
+        conditions = coalesce(accepted -> 'conditions', '[]'),
+        enabled = coalesce((accepted ->> 'enabled')::boolean, true),
+        allow_skipping = coalesce((accepted ->> 'allow_skipping')::boolean, true),
+        allow_revisiting = coalesce((accepted ->> 'allow_revisiting')::boolean, true)
+    WHERE journey.workspace_id = workspace AND journey.id = replace_journey.journey_id;
+    PERFORM parlant.store_journey_graph(workspace, journey_id, accepted);
+END $$;
+COMMENT ON FUNCTION parlant.replace_journey(uuid, jsonb) IS
+    'Makes a journey what a JSON document says. States that keep their name and transitions that keep their states and '
+    'condition keep their id. A state in which an active session rests goes only if "replaced_states" names another.';
+
+CREATE OR REPLACE FUNCTION parlant.store_journey_graph(workspace text, journey uuid, definition jsonb) RETURNS void
+    LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    -- Objects instead of joins: a journey may be large, and nobody has counted its rows yet for the planner.
+    wanted_states jsonb := (SELECT jsonb_object_agg(element ->> 'name', element)
+                            FROM jsonb_array_elements(definition -> 'states') AS element);
+    wanted_transitions jsonb := coalesce(definition -> 'transitions', '[]');
+    initial_name text := (SELECT element ->> 'name' FROM jsonb_array_elements(definition -> 'states') AS element
+                          WHERE (element ->> 'is_initial')::boolean);
+    is_lone boolean := jsonb_array_length(definition -> 'states') = 1;
+    ids jsonb;
+    there jsonb;
+    kept jsonb;
+BEGIN
+    SELECT coalesce(jsonb_object_agg(state.name, state.id), '{}') INTO ids
+    FROM parlant.parlant_journey_state AS state WHERE state.workspace_id = workspace AND state.journey_id = journey;
+
+    SELECT coalesce(jsonb_object_agg(
+               jsonb_build_array(transition.from_state_id, transition.to_state_id, transition.condition)::text,
+               jsonb_build_object('id', transition.id, 'place', place)), '{}')
+    INTO there
+    FROM (SELECT *, row_number() OVER (ORDER BY created_at, id) AS place FROM parlant.parlant_journey_transition
+          WHERE workspace_id = workspace AND journey_id = journey) AS transition;
+
+    -- Transitions that are tried at the same priority are tried in the order of their making. So of those that are
+    -- there already only the ones stay that are in the order of the document from the first one on.
+    SELECT coalesce(jsonb_object_agg(found ->> 'id', element) FILTER (WHERE stays), '{}') INTO kept
+    FROM (SELECT element, found, bool_and(found IS NOT NULL AND is_in_place)
+                                     OVER (PARTITION BY from_name, priority ORDER BY n) AS stays
+          FROM (SELECT *, row_number() OVER (PARTITION BY from_name, priority ORDER BY (found ->> 'place')::bigint)
+                          = row_number() OVER (PARTITION BY from_name, priority ORDER BY n) AS is_in_place
+                FROM (SELECT n, element, element ->> 'from' AS from_name, element -> 'priority' AS priority,
+                             there -> jsonb_build_array(ids -> (element ->> 'from'), ids -> (element ->> 'to'),
+                                                        element ->> 'condition')::text AS found
+                      FROM jsonb_array_elements(wanted_transitions) WITH ORDINALITY AS listed (element, n)) AS matched
+               ) AS placed) AS judged;
+
+    DELETE FROM parlant.parlant_journey_transition AS transition
+    WHERE transition.workspace_id = workspace AND transition.journey_id = journey
+      AND NOT kept ? transition.id::text;
+    UPDATE parlant.parlant_journey_transition AS transition
+    SET condition_kind = coalesce(kept -> transition.id::text ->> 'condition_kind', 'natural'),
+        priority = coalesce((kept -> transition.id::text ->> 'priority')::integer, 100)
+    WHERE transition.workspace_id = workspace AND transition.journey_id = journey
+      AND (transition.condition_kind, transition.priority)
+          <> (coalesce(kept -> transition.id::text ->> 'condition_kind', 'natural'),
+              coalesce((kept -> transition.id::text ->> 'priority')::integer, 100));
+
+    -- Until the others are in place there is no initial state, so that no step of this breaks a rule about it.
+    UPDATE parlant.parlant_journey_state AS state SET is_initial = false
+    WHERE state.workspace_id = workspace AND state.journey_id = journey AND state.is_initial
+      AND (is_lone OR state.name <> initial_name);
+
+    UPDATE parlant.parlant_journey_state AS state
+    SET state_type = wanted ->> 'type', is_final = wanted ->> 'type' = 'final', chat_prompt = wanted ->> 'prompt',
+        tool_id = wanted ->> 'tool_id', tool_config = wanted -> 'tool_config', condition = wanted ->> 'condition',
+        allow_skip = coalesce((wanted ->> 'allow_skip')::boolean, true), metadata = coalesce(wanted -> 'metadata', '{}')
+    FROM (SELECT id, wanted_states -> name AS wanted FROM parlant.parlant_journey_state
+          WHERE workspace_id = workspace AND journey_id = journey AND wanted_states ? name) AS there
+    WHERE state.id = there.id
+      AND (state.state_type::text, state.chat_prompt, state.tool_id, state.tool_config, state.condition,
+           state.allow_skip, state.metadata)
+          IS DISTINCT FROM
+          (wanted ->> 'type', wanted ->> 'prompt', wanted ->> 'tool_id', wanted -> 'tool_config',
+           wanted ->> 'condition', coalesce((wanted ->> 'allow_skip')::boolean, true),
+           coalesce(wanted -> 'metadata', '{}'));
+
+    INSERT INTO parlant.parlant_journey_state
+        (workspace_id, journey_id, name, state_type, is_final, chat_prompt, tool_id, tool_config, condition, allow_skip,
+         metadata)
+    SELECT workspace, journey, element ->> 'name', element ->> 'type', element ->> 'type' = 'final',
+           element ->> 'prompt', element ->> 'tool_id', element -> 'tool_config', element ->> 'condition',
+           coalesce((element ->> 'allow_skip')::boolean, true), coalesce(element -> 'metadata', '{}')
+    FROM jsonb_array_elements(definition -> 'states') WITH ORDINALITY AS listed (element, n)
+    WHERE NOT ids ? (element ->> 'name')
+    ORDER BY n;
+
+    PERFORM parlant.leave_removed_states(workspace, journey, wanted_states,
+                                         coalesce(definition -> 'replaced_states', '{}'));
+    DELETE FROM parlant.parlant_journey_state AS state
+    WHERE state.workspace_id = workspace AND state.journey_id = journey AND NOT wanted_states ? state.name;
+
+    UPDATE parlant.parlant_journey_state AS state SET is_initial = true
+    WHERE state.workspace_id = workspace AND state.journey_id = journey AND state.name = initial_name
+      AND NOT state.is_initial;
+
+    SELECT jsonb_object_agg(state.name, state.id) INTO ids
+    FROM parlant.parlant_journey_state AS state WHERE state.workspace_id = workspace AND state.journey_id = journey;
+    SELECT coalesce(jsonb_object_agg(
+               jsonb_build_array(transition.from_state_id, transition.to_state_id, transition.condition)::text, true), '{}')
+    INTO there
+    FROM parlant.parlant_journey_transition AS transition
+    WHERE transition.workspace_id = workspace AND transition.journey_id = journey;
+
+    INSERT INTO parlant.parlant_journey_transition
+        (workspace_id, journey_id, from_state_id, to_state_id, condition, condition_kind, priority)
+    SELECT workspace, journey, (ids ->> (element ->> 'from'))::uuid, (ids ->> (element ->> 'to'))::uuid,
+           element ->> 'condition', coalesce(element ->> 'condition_kind', 'natural'),
+           coalesce((element ->> 'priority')::integer, 100)
+    FROM jsonb_array_elements(wanted_transitions) WITH ORDINALITY AS listed (element, n)
+    WHERE NOT there ? jsonb_build_array(ids -> (element ->> 'from'), ids -> (element ->> 'to'),
+                                        element ->> 'condition')::text
+    ORDER BY n;
+END $$;
+COMMENT ON FUNCTION parlant.store_journey_graph(text, uuid, jsonb) IS
+    'Makes the states and transitions of a journey what a checked document says; part of create_journey and replace_journey.';
+
+CREATE OR REPLACE FUNCTION parlant.leave_removed_states(workspace text, journey uuid, wanted_states jsonb, replaced_states jsonb)
+    RETURNS void LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    removed uuid[];
+    stranded record;
+    moved record;
+    strange text;
+BEGIN
+    SELECT array_agg(state.id) INTO removed FROM parlant.parlant_journey_state AS state
+    WHERE state.workspace_id = workspace AND state.journey_id = journey AND NOT wanted_states ? state.name;
+
+    SELECT key INTO strange FROM jsonb_object_keys(replaced_states) AS key
+    WHERE NOT EXISTS (SELECT FROM parlant.parlant_journey_state AS state
+                      WHERE state.workspace_id = workspace AND state.journey_id = journey
+                        AND state.id = ANY (removed) AND state.name = key)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'state "%" in "replaced_states" is not one that is removed', strange USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'Its keys are the names of states that the journey has and the definition has not.',
+            HINT = 'Remove it from "replaced_states", or from "states".';
+    END IF;
+    IF removed IS NULL THEN
+        RETURN;
+    END IF;
+
+    -- First the sessions, then the states, as a session that moves does it: it locks itself, and its new state by the
+    -- foreign key. After this nothing comes into a state that goes.
+    PERFORM FROM parlant.parlant_session AS session
+    WHERE session.workspace_id = workspace AND session.current_journey_id = journey
+      AND session.current_state_id = ANY (removed) AND session.status = 'active'
+    ORDER BY session.id
+    FOR NO KEY UPDATE;
+    PERFORM FROM parlant.parlant_journey_state AS state
+    WHERE state.workspace_id = workspace AND state.journey_id = journey AND state.id = ANY (removed)
+    ORDER BY state.id
+    FOR UPDATE;
+
+    SELECT state.name, count(*) AS sessions INTO stranded
+    FROM parlant.parlant_session AS session
+    JOIN parlant.parlant_journey_state AS state
+      ON state.workspace_id = session.workspace_id AND state.journey_id = session.current_journey_id
+     AND state.id = session.current_state_id
+    WHERE session.workspace_id = workspace AND session.current_journey_id = journey
+      AND session.current_state_id = ANY (removed) AND session.status = 'active'
+      AND NOT replaced_states ? state.name
+    GROUP BY state.name ORDER BY state.name LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'state "%" cannot be removed', stranded.name USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = format('Active sessions that rest in it: %s.', stranded.sessions),
+            HINT = format('Name the state in which they go on: "replaced_states": {%s: "…"}.', to_jsonb(stranded.name));
+    END IF;
+    FOR moved IN
+        SELECT session.id AS session_id, left_state.id AS from_id, left_state.name AS from_name,
+               next_state.id AS to_id, next_state.name AS to_name, next_state.is_final
+        FROM parlant.parlant_session AS session
+        JOIN parlant.parlant_journey_state AS left_state
+          ON left_state.workspace_id = workspace AND left_state.journey_id = journey
+         AND left_state.id = session.current_state_id
+        JOIN parlant.parlant_journey_state AS next_state
+          ON next_state.workspace_id = workspace AND next_state.journey_id = journey
+         AND next_state.name = replaced_states ->> left_state.name
+        WHERE session.workspace_id = workspace AND session.current_journey_id = journey
+          AND session.current_state_id = ANY (removed) AND session.status = 'active'
+        ORDER BY session.id
+    LOOP
+        UPDATE parlant.parlant_session AS session SET current_state_id = moved.to_id
+        WHERE session.workspace_id = workspace AND session.id = moved.session_id;
+        INSERT INTO parlant.parlant_event (workspace_id, session_id, event_type, content, journey_id, state_id)
+        VALUES (workspace, moved.session_id, 'journey_transition', jsonb_build_object(
+                    'kind', 'replace', 'journey_id', journey, 'from', moved.from_name, 'from_state_id', moved.from_id,
+                    'to', moved.to_name, 'to_state_id', moved.to_id, 'completes', moved.is_final),
+                journey, moved.to_id);
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION parlant.leave_removed_states(text, uuid, jsonb, jsonb) IS
+    'Takes sessions out of the states that a document removes, or refuses to; part of replace_journey.';
+
+CREATE OR REPLACE FUNCTION parlant.journey_definition(journey_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+#variable_conflict use_column
+DECLARE
+    journey record;
+    document jsonb;
+    names jsonb;
+BEGIN
+    SELECT * INTO journey FROM parlant.parlant_journey WHERE id = journey_definition.journey_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('journey', journey_id::text);
+    END IF;
+    SELECT jsonb_object_agg(key, value) INTO document
+    FROM (VALUES ('title', to_jsonb(journey.title), NULL),
+                 ('description', to_jsonb(journey.description), NULL),
+                 ('conditions', journey.conditions, '[]'),
+                 ('enabled', to_jsonb(journey.enabled), 'true'),
+                 ('allow_skipping', to_jsonb(journey.allow_skipping), 'true'),
+                 ('allow_revisiting', to_jsonb(journey.allow_revisiting), 'true')) AS member (key, value, usual)
+    WHERE value IS DISTINCT FROM usual::jsonb;
+    SELECT jsonb_object_agg(state.id, state.name) INTO names
+    FROM parlant.parlant_journey_state AS state
+    WHERE state.workspace_id = journey.workspace_id AND state.journey_id = journey.id;
+
+    RETURN document || jsonb_build_object(
+        'states', (
+            SELECT coalesce(jsonb_agg(member.document ORDER BY state.created_at, state.id), '[]')
+            FROM parlant.parlant_journey_state AS state
+            CROSS JOIN LATERAL (
+                SELECT jsonb_object_agg(key, value)
+                FROM (VALUES ('name', to_jsonb(state.name), NULL),
+                             ('type', to_jsonb(state.state_type::text), NULL),
+                             ('is_initial', to_jsonb(state.is_initial), 'false'),
+                             ('prompt', to_jsonb(state.chat_prompt), NULL),
+                             ('tool_id', to_jsonb(state.tool_id), NULL),
+                             ('tool_config', state.tool_config, NULL),
+                             ('condition', to_jsonb(state.condition), NULL),
+                             ('allow_skip', to_jsonb(state.allow_skip), 'true'),
+                             ('metadata', coalesce(state.metadata, '{}'), '{}')) AS member (key, value, usual)
+                WHERE value IS DISTINCT FROM usual::jsonb) AS member (document)
+            WHERE state.workspace_id = journey.workspace_id AND state.journey_id = journey.id))
+        || coalesce((
+            SELECT jsonb_build_object('transitions',
+                                      jsonb_agg(member.document ORDER BY transition.created_at, transition.id))
+            FROM parlant.parlant_journey_transition AS transition
+            CROSS JOIN LATERAL (
+                SELECT jsonb_object_agg(key, value)
+                FROM (VALUES ('from', names -> transition.from_state_id::text, NULL),
+                             ('to', names -> transition.to_state_id::text, NULL),
+                             ('condition', to_jsonb(transition.condition), NULL),
+                             ('condition_kind', to_jsonb(transition.condition_kind), '"natural"'),
+                             ('priority', to_jsonb(transition.priority), '100')) AS member (key, value, usual)
+                WHERE value IS DISTINCT FROM usual::jsonb) AS member (document)
+            WHERE transition.workspace_id = journey.workspace_id AND transition.journey_id = journey.id
+            HAVING count(*) > 0), '{}');
+END $$;
+COMMENT ON FUNCTION parlant.journey_definition(uuid) IS
+    'A journey as the JSON document that makes it, in its normal form: keys that hold their default are left out.';
+
+CREATE OR REPLACE FUNCTION parlant.journey_tools(journey_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $$
+    SELECT coalesce(jsonb_object_agg(named.tool_id, CASE
+               WHEN tool.id IS NULL THEN 'unknown'
+               WHEN NOT tool.enabled THEN 'disabled'
+               WHEN EXISTS (SELECT FROM parlant.parlant_agent_tool AS assigned
+                            WHERE assigned.workspace_id = named.workspace_id AND assigned.agent_id = named.agent_id
+                              AND assigned.tool_id = tool.id AND assigned.enabled) THEN 'usable'
+               ELSE 'not_assigned' END), '{}')
+    FROM (SELECT DISTINCT journey.workspace_id, journey.agent_id, state.tool_id
+          FROM parlant.parlant_journey AS journey
+          JOIN parlant.parlant_journey_state AS state
+            ON state.workspace_id = journey.workspace_id AND state.journey_id = journey.id
+          WHERE journey.id = journey_tools.journey_id AND state.state_type = 'tool' AND state.tool_id IS NOT NULL) AS named
+    LEFT JOIN LATERAL (
+        SELECT tool.id, tool.enabled FROM parlant.parlant_tool AS tool
+        WHERE tool.workspace_id = named.workspace_id
+          AND tool.id = CASE WHEN named.tool_id ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+                             THEN named.tool_id::uuid END
+        UNION ALL
+        SELECT tool.id, tool.enabled FROM parlant.parlant_tool AS tool
+        WHERE tool.workspace_id = named.workspace_id AND tool.name = named.tool_id
+        LIMIT 1) AS tool ON true
+$$;
+COMMENT ON FUNCTION parlant.journey_tools(uuid) IS
+    'The tools that the states of a journey name, by id or by name in the workspace, each with its status: usable, '
+    'unknown, disabled or not_assigned.';
+
+CREATE OR REPLACE FUNCTION parlant.validate_journey(journey_id uuid)
+    RETURNS TABLE (severity text, code text, state text, transition text, message text, hint text, path text)
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE ROWS 10 AS $$
+    SELECT * FROM parlant.validate_journey_definition(
+        parlant.journey_definition(journey_id), parlant.journey_tools(journey_id))
+$$;
+COMMENT ON FUNCTION parlant.validate_journey(uuid) IS
+    'What is wrong with a journey, one row a finding: errors, which keep sessions from entering it, then warnings, then infos.';
+
+CREATE OR REPLACE FUNCTION parlant.journey_diagram(journey_id uuid, session_id uuid DEFAULT NULL) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT parlant.draw_journey(
+        parlant.journey_definition(journey_diagram.journey_id),
+        (SELECT state.name FROM parlant.parlant_session AS session
+         JOIN parlant.parlant_journey_state AS state
+           ON state.workspace_id = session.workspace_id AND state.journey_id = session.current_journey_id
+          AND state.id = session.current_state_id
+         WHERE session.id = journey_diagram.session_id AND state.journey_id = journey_diagram.journey_id))
+$$;
+COMMENT ON FUNCTION parlant.journey_diagram(uuid, uuid) IS
+    'A journey as Mermaid text: states shaped by type, conditions on the transitions, dotted where the application judges '
+    'them. The state in which the session rests, if one is given, is highlighted.';
+
+CREATE OR REPLACE FUNCTION parlant.condition_variables(session_id uuid, variables jsonb DEFAULT NULL) RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT parlant.session_variables(session.id) || coalesce(condition_variables.variables, '{}')
+        || jsonb_build_object('session', jsonb_build_object(
+               'id', session.id, 'agent_id', session.agent_id, 'user_id', session.user_id,
+               'customer_id', session.customer_id, 'mode', session.mode, 'title', session.title,
+               'metadata', coalesce(session.metadata, '{}'), 'session_type', session.session_type,
+               'tags', coalesce(session.tags, '[]'), 'locale', session.locale, 'timezone', session.timezone,
+               'event_count', session.event_count, 'message_count', session.message_count))
+        || coalesce((SELECT jsonb_build_object('journey', jsonb_build_object(
+                         'id', journey.id, 'title', journey.title))
+                     FROM parlant.parlant_journey AS journey
+                     WHERE journey.workspace_id = session.workspace_id AND journey.id = session.current_journey_id), '{}')
+        || coalesce((SELECT jsonb_build_object('message', coalesce(
+                         event.content -> 'message', event.content -> 'text', event.content -> 'content'))
+                     FROM parlant.parlant_event AS event
+                     WHERE event.workspace_id = session.workspace_id AND event.session_id = session.id
+                       AND event.event_type = 'customer_message'
+                     ORDER BY event."offset" DESC LIMIT 1), '{}')
+    FROM parlant.parlant_session AS session
+    WHERE session.id = condition_variables.session_id
+$$;
+COMMENT ON FUNCTION parlant.condition_variables(uuid, jsonb) IS
+    'What conditions can ask for: the variables of a session, those given over them, and session, journey and message, '
+    'the text of the last customer message.';
+
+CREATE OR REPLACE FUNCTION parlant.next_states(session_id uuid, variables jsonb DEFAULT NULL)
+    RETURNS TABLE (transition_id uuid, to_state_id uuid, state_name text, state_type text, condition text,
+                   condition_kind text, priority integer, holds boolean, missing jsonb, problem text)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 5 AS $$
+#variable_conflict use_column
+DECLARE
+    position record;
+    known jsonb;
+BEGIN
+    SELECT session.workspace_id, session.current_journey_id AS journey_id, session.current_state_id AS state_id
+    INTO position FROM parlant.parlant_session AS session WHERE session.id = next_states.session_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('session', session_id::text);
+    END IF;
+    known := parlant.condition_variables(session_id, variables);
+    RETURN QUERY
+    SELECT transition.id, state.id, state.name, state.state_type::text, transition.condition, transition.condition_kind,
+           transition.priority, CASE WHEN transition.condition IS NULL THEN true ELSE judged.holds END,
+           coalesce(judged.missing, '[]'), judged.problem
+    FROM parlant.parlant_journey_transition AS transition
+    JOIN parlant.parlant_journey_state AS state
+      ON state.workspace_id = transition.workspace_id AND state.journey_id = transition.journey_id
+     AND state.id = transition.to_state_id
+    LEFT JOIN LATERAL parlant.judge_condition(
+        CASE WHEN transition.condition_kind = 'expression' THEN transition.condition END, known) AS judged ON true
+    WHERE transition.workspace_id = position.workspace_id AND transition.journey_id = position.journey_id
+      AND transition.from_state_id = position.state_id
+    ORDER BY transition.priority DESC, transition.created_at, transition.id;
+END $$;
+COMMENT ON FUNCTION parlant.next_states(uuid, jsonb) IS
+    'Where a session can go from its state, best first. holds is NULL where the application must judge; missing are the '
+    'variables that a condition asks for and does not find; problem is what is wrong with it.';
+
+CREATE OR REPLACE FUNCTION parlant.keep_journey_totals() RETURNS trigger
+    LANGUAGE plpgsql AS $$
+BEGIN
+    -- What the client logged under the same type may have any content, so nothing of it is cast.
+    UPDATE parlant.parlant_journey AS journey
+    SET total_of_deleted_sessions = jsonb_build_object(
+            'sessions', coalesce((total_of_deleted_sessions ->> 'sessions')::bigint, 0) + walked.entered,
+            'completed', coalesce((total_of_deleted_sessions ->> 'completed')::bigint, 0) + walked.completed)
+    FROM (SELECT event.journey_id, max((content -> 'kind' = '"enter"')::integer) AS entered,
+                 max((content -> 'completes' = 'true')::integer) AS completed
+          FROM parlant.parlant_event AS event
+          WHERE event.workspace_id = OLD.workspace_id AND event.session_id = OLD.id
+            AND event.event_type = 'journey_transition'
+          GROUP BY event.journey_id) AS walked
+    WHERE journey.workspace_id = OLD.workspace_id AND journey.id = walked.journey_id;
+    UPDATE parlant.parlant_journey_transition AS transition
+    SET use_count_of_deleted_sessions = use_count_of_deleted_sessions + taken.times
+    FROM (SELECT event.journey_id, content ->> 'transition_id' AS transition_id, count(*) AS times
+          FROM parlant.parlant_event AS event
+          WHERE event.workspace_id = OLD.workspace_id AND event.session_id = OLD.id
+            AND event.event_type = 'journey_transition'
+          GROUP BY 1, 2) AS taken
+    WHERE transition.workspace_id = OLD.workspace_id AND transition.journey_id = taken.journey_id
+      AND transition.id::text = taken.transition_id;
+    RETURN OLD;
+END $$;
+COMMENT ON FUNCTION parlant.keep_journey_totals() IS
+    'Trigger: keeps for the totals of journeys and transitions what a session adds to them that is deleted.';
+
+CREATE OR REPLACE FUNCTION parlant.refresh_journey_totals() RETURNS bigint
+    LANGUAGE plpgsql AS $$
+DECLARE
+    changed bigint;
+    changed_transitions bigint;
+BEGIN
+    WITH walked AS (
+        SELECT workspace_id, journey_id, count(DISTINCT session_id) FILTER (WHERE content -> 'kind' = '"enter"') AS sessions,
+               count(DISTINCT session_id) FILTER (WHERE content -> 'completes' = 'true') AS completed,
+               max(created_at) FILTER (WHERE content -> 'kind' = '"enter"') AS last_used_at
+        FROM parlant.parlant_event WHERE event_type = 'journey_transition' AND journey_id IS NOT NULL GROUP BY 1, 2
+    ), summed AS (
+        SELECT journey.workspace_id, journey.id,
+               coalesce(walked.sessions, 0) + coalesce((total_of_deleted_sessions ->> 'sessions')::bigint, 0) AS sessions,
+               coalesce(walked.completed, 0) + coalesce((total_of_deleted_sessions ->> 'completed')::bigint, 0) AS completed,
+               greatest(journey.last_used_at, walked.last_used_at) AS last_used_at
+        FROM parlant.parlant_journey AS journey
+        LEFT JOIN walked ON walked.workspace_id = journey.workspace_id AND walked.journey_id = journey.id
+    ), total AS (
+        SELECT workspace_id, id, least(sessions, 2147483647)::integer AS sessions,
+               CASE WHEN sessions > 0 THEN least(round(100.0 * completed / sessions), 100) ELSE 0 END::integer
+                   AS completion_rate, last_used_at
+        FROM summed
+    ), held AS (
+        SELECT total.* FROM parlant.parlant_journey AS journey
+        JOIN total ON total.workspace_id = journey.workspace_id AND total.id = journey.id
+        WHERE (journey.total_sessions, journey.completion_rate, journey.last_used_at)
+              IS DISTINCT FROM (total.sessions, total.completion_rate, total.last_used_at)
+        ORDER BY journey.id FOR NO KEY UPDATE OF journey
+    )
+    UPDATE parlant.parlant_journey AS journey
+    SET total_sessions = held.sessions, completion_rate = held.completion_rate, last_used_at = held.last_used_at
+    FROM held WHERE journey.workspace_id = held.workspace_id AND journey.id = held.id;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+
+    WITH taken AS (
+        SELECT workspace_id, journey_id, content ->> 'transition_id' AS transition_id, count(*) AS times,
+               max(created_at) AS last_used_at
+        FROM parlant.parlant_event
+        WHERE event_type = 'journey_transition' AND journey_id IS NOT NULL AND content ->> 'transition_id' IS NOT NULL
+        GROUP BY 1, 2, 3
+    ), total AS (
+        SELECT transition.workspace_id, transition.id,
+               least(coalesce(taken.times, 0) + transition.use_count_of_deleted_sessions, 2147483647)::integer AS use_count,
+               greatest(transition.last_used_at, taken.last_used_at) AS last_used_at
+        FROM parlant.parlant_journey_transition AS transition
+        LEFT JOIN taken ON taken.workspace_id = transition.workspace_id AND taken.journey_id = transition.journey_id
+                       AND taken.transition_id = transition.id::text
+    ), held AS (
+        SELECT total.* FROM parlant.parlant_journey_transition AS transition
+        JOIN total ON total.workspace_id = transition.workspace_id AND total.id = transition.id
+        WHERE (transition.use_count, transition.last_used_at) IS DISTINCT FROM (total.use_count, total.last_used_at)
+        ORDER BY transition.id FOR NO KEY UPDATE OF transition
+    )
+    UPDATE parlant.parlant_journey_transition AS transition
+    SET use_count = held.use_count, last_used_at = held.last_used_at
+    FROM held WHERE transition.workspace_id = held.workspace_id AND transition.id = held.id;
+    GET DIAGNOSTICS changed_transitions = ROW_COUNT;
+    RETURN changed + changed_transitions;
+END $$;
+COMMENT ON FUNCTION parlant.refresh_journey_totals() IS
+    'Totals of journeys and transitions from the hops in the log and from what deleted sessions have left; part of '
+    'refresh_totals().';
+
+-- Workflows as journeys. What becomes of which block stands in Rust; here the result is stored.
+
+COMMENT ON FUNCTION parlant.workflow_to_journey(jsonb, jsonb) IS
+    'The journey that a workflow makes, in any form in which workflows are exported: definition, a journey document; '
+    'mapping, the name of the state of each block; warnings, what was not kept as it was. Parameters are values by the '
+    'name of a reference.';
+COMMENT ON FUNCTION parlant.journey_definition_to_workflow(jsonb) IS
+    'The workflow that a journey document makes; it becomes the same journey again.';
+COMMENT ON FUNCTION parlant.host_workflow(text, text, boolean) IS
+    'A workflow of the linked host application as one document: the active deployed version or else the blocks in the '
+    'editor, and always those if the last argument is true. Seen from inside its workspace only.';
+
+CREATE OR REPLACE FUNCTION parlant.import_workflow(agent_id uuid, workflow jsonb, parameters jsonb DEFAULT '{}')
+    RETURNS TABLE (journey_id uuid, warnings jsonb)
+    LANGUAGE plpgsql ROWS 1 AS $$
+DECLARE
+    began timestamp := timezone('utc', clock_timestamp());
+    workspace text;
+    made jsonb := parlant.workflow_to_journey(workflow, coalesce(parameters, '{}'));
+    checksum text := encode(sha256(convert_to((made -> 'definition')::text, 'UTF8')), 'hex');
+    new_title text := made -> 'definition' ->> 'title';
+    source text := left(coalesce(made ->> 'workflow_id', 'document: ' || (made -> 'definition' ->> 'title')), 255);
+    earlier_checksum text;
+BEGIN
+    IF made IS NULL THEN
+        RAISE EXCEPTION 'the workflow is null' USING
+            ERRCODE = 'invalid_parameter_value',
+            HINT = 'Hand over a workflow as it is exported.';
+    END IF;
+    SELECT agent.workspace_id INTO workspace FROM parlant.parlant_agent AS agent
+    WHERE agent.id = import_workflow.agent_id AND agent.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'agent % does not exist', agent_id USING
+            ERRCODE = 'no_data_found',
+            HINT = 'Check the id. The agent may be deleted, or belong to a workspace that you cannot see.';
+    END IF;
+    -- Imports of one workflow for one agent go one after another, so that the second finds the journey of the first.
+    PERFORM pg_advisory_xact_lock(hashtextextended(agent_id::text || source, 0));
+
+    SELECT journey.id, history.metadata ->> 'checksum' INTO journey_id, earlier_checksum
+    FROM parlant.parlant_conversion_history AS history
+    JOIN parlant.parlant_journey AS journey
+      ON journey.workspace_id = workspace AND journey.agent_id = import_workflow.agent_id
+     AND journey.id::text = history.result ->> 'journey_id'
+    WHERE history.workspace_id = workspace AND history.workflow_id = source
+      AND history.agent_id = import_workflow.agent_id AND history.status = 'completed'
+    ORDER BY history.created_at DESC, history.id DESC
+    LIMIT 1;
+
+    warnings := made -> 'warnings';
+    IF journey_id IS NOT NULL AND earlier_checksum = checksum THEN
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT FROM parlant.parlant_journey AS journey
+               WHERE journey.workspace_id = workspace AND journey.agent_id = import_workflow.agent_id
+                 AND journey.title = new_title AND journey.id IS DISTINCT FROM import_workflow.journey_id) THEN
+        RAISE EXCEPTION 'the agent has another journey with the title "%"', new_title USING
+            ERRCODE = 'unique_violation',
+            CONSTRAINT = 'parlant_journey_title_key',
+            DETAIL = 'It was not made from this workflow.',
+            HINT = 'Rename the workflow or the journey.';
+    END IF;
+    IF journey_id IS NULL THEN
+        journey_id := parlant.create_journey(agent_id, made -> 'definition');
+    ELSE
+        PERFORM parlant.replace_journey(journey_id, made -> 'definition');
+    END IF;
+    INSERT INTO parlant.parlant_conversion_history
+        (workspace_id, conversion_id, workflow_id, user_id, agent_id, parameters, status, result, metadata, duration_ms,
+         blocks_converted, edges_converted, warnings_count, started_at, completed_at)
+    SELECT workspace, parlant.uuidv7()::text, source, parlant.current_user_id(), agent_id, made -> 'parameters',
+           'completed',
+           jsonb_build_object('journey_id', journey_id, 'mapping', made -> 'mapping', 'warnings', warnings),
+           jsonb_build_object('checksum', checksum),
+           (extract(epoch FROM ended.at - began) * 1000)::integer,
+           (SELECT count(*) FROM jsonb_object_keys(made -> 'mapping')),
+           jsonb_array_length(made -> 'definition' -> 'transitions'), jsonb_array_length(warnings), began, ended.at
+    FROM (SELECT timezone('utc', clock_timestamp())) AS ended (at);
+    RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION parlant.import_workflow(uuid, jsonb, jsonb) IS
+    'Makes a journey of an agent from a workflow, or brings the journey up to date that it made before, and records it '
+    'in parlant_conversion_history. Importing what has not changed changes nothing.';
+
+CREATE OR REPLACE FUNCTION parlant.import_host_workflow(
+    agent_id uuid, workflow_id text, parameters jsonb DEFAULT '{}', draft boolean DEFAULT false
+) RETURNS TABLE (journey_id uuid, warnings jsonb)
+    LANGUAGE plpgsql ROWS 1 AS $$
+DECLARE
+    workspace text;
+BEGIN
+    SELECT agent.workspace_id INTO workspace FROM parlant.parlant_agent AS agent
+    WHERE agent.id = import_host_workflow.agent_id AND agent.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'agent % does not exist', agent_id USING
+            ERRCODE = 'no_data_found',
+            HINT = 'Check the id. The agent may be deleted, or belong to a workspace that you cannot see.';
+    END IF;
+    RETURN QUERY SELECT made.journey_id, made.warnings FROM parlant.import_workflow(
+        agent_id, parlant.host_workflow(workspace, workflow_id, coalesce(draft, false)), parameters) AS made;
+END $$;
+COMMENT ON FUNCTION parlant.import_host_workflow(uuid, text, jsonb, boolean) IS
+    'Makes a journey of an agent from a workflow of the linked host application, of the same workspace: from its active '
+    'deployed version, or from the blocks in the editor if there is none or draft is true. As import_workflow.';
+
+CREATE OR REPLACE FUNCTION parlant.journey_to_workflow(journey_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT parlant.journey_definition_to_workflow(parlant.journey_definition(journey_id))
+$$;
+COMMENT ON FUNCTION parlant.journey_to_workflow(uuid) IS
+    'A journey as a workflow that the host application imports, and that becomes the same journey again.';
+
 COMMENT ON FUNCTION parlant.uuidv7() IS
     'A new UUID of version 7, ordered by time: the default key of every table.';
 COMMENT ON FUNCTION parlant.json_schema_error(jsonb) IS
@@ -187,6 +2939,9 @@ COMMENT ON FUNCTION parlant.json_schema_error(jsonb) IS
 COMMENT ON FUNCTION parlant.install_tables() IS
     'Makes what is missing of the tables of parlant, with everything on them, and tells what it made. '
     'Run it after restoring a dump of an earlier version.';
+
+COMMENT ON FUNCTION parlant.install_tables(integer) IS
+    'The same, but where the event table is missing it is made in this many partitions by the hash of the session.';
 
 -- Nobody has what was not granted to them.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA parlant FROM PUBLIC;

@@ -13,13 +13,19 @@ def blocks(script):
         yield (name if made else place).removeprefix("-- "), text
 
 
+def order(block):
+    """Functions by name, then files as src/lib.rs lists them, between the first block and the last."""
+    name, text = block
+    if name in ("bootstrap", "finalize"):
+        return (0 if name == "bootstrap" else 3,)
+    return (1, name, text) if "::" in name else (2, int(name.split(":")[1]))
+
+
 def main(path):
     with open(path, encoding="utf-8") as file:
-        found = dict(blocks(file.read()))
-    functions = sorted(name for name in found if "::" in name)
-    files = sorted((name for name in found if name.startswith("src/")), key=lambda name: int(name.split(":")[1]))
-    for name in ["bootstrap", *functions, *files, "finalize"]:
-        text = re.sub(r"^\\echo .*\n", "", found[name])
+        found = sorted(blocks(file.read()), key=order)
+    for _, text in found:
+        text = re.sub(r"^\\echo .*\n", "", text)
         text = re.sub(r"^CREATE +FUNCTION", "CREATE OR REPLACE FUNCTION", text, flags=re.M).strip()
         if text:
             print(text, end="\n\n")

@@ -76,10 +76,8 @@ COMMENT ON COLUMN parlant.parlant_session.metadata IS 'Object: free data of the 
 COMMENT ON COLUMN parlant.parlant_session.current_journey_id IS 'Journey that the session walks, of the same agent.';
 COMMENT ON COLUMN parlant.parlant_session.current_state_id IS 'State of that journey in which the session rests.';
 COMMENT ON COLUMN parlant.parlant_session.variables IS 'Object: variables of the session as the client keeps them.';
-COMMENT ON COLUMN parlant.parlant_session.event_count IS
-    'Number of events, kept by the database; the next event gets it as its offset.';
-COMMENT ON COLUMN parlant.parlant_session.message_count IS
-    'Number of customer and agent messages, kept by the database.';
+COMMENT ON COLUMN parlant.parlant_session.event_count IS 'Number of events; the next event gets it as its offset.';
+COMMENT ON COLUMN parlant.parlant_session.message_count IS 'Number of customer and agent messages.';
 COMMENT ON COLUMN parlant.parlant_session.tokens_used IS 'Tokens used.';
 COMMENT ON COLUMN parlant.parlant_session.cost IS 'Cost in cents.';
 COMMENT ON COLUMN parlant.parlant_session.average_response_time IS 'Mean time of a reply in milliseconds.';
@@ -93,8 +91,7 @@ COMMENT ON COLUMN parlant.parlant_session.referrer IS 'Where the client came fro
 COMMENT ON COLUMN parlant.parlant_session.locale IS 'Language tag such as en, en-US or zh-Hant-TW.';
 COMMENT ON COLUMN parlant.parlant_session.timezone IS 'IANA name of the customer''s time zone.';
 COMMENT ON COLUMN parlant.parlant_session.started_at IS 'UTC time of the start.';
-COMMENT ON COLUMN parlant.parlant_session.last_activity_at IS
-    'UTC time of the last event or sign of life; events move it once a minute.';
+COMMENT ON COLUMN parlant.parlant_session.last_activity_at IS 'UTC time of the last event or sign of life.';
 COMMENT ON COLUMN parlant.parlant_session.ended_at IS 'UTC time of the end; NULL exactly while the session is active.';
 COMMENT ON COLUMN parlant.parlant_session.created_at IS 'UTC time of creation.';
 COMMENT ON COLUMN parlant.parlant_session.updated_at IS 'UTC time of the last change, kept by a trigger.';

@@ -23,7 +23,7 @@ pub use fixture::{load_fixture, load_users_own};
 pub use integrity::violations;
 pub use questions::{LARGE, Question, SMALL, filled_in, questions};
 pub use references::{NEW, OnDelete, REFERENCES, ROWS, Reference, Values};
-pub use rows::{TableRows, row_hashes};
+pub use rows::{TableColumns, TableRows, columns_without, row_hashes, row_hashes_of};
 pub use running::Running;
 pub use server::{Cluster, run};
 pub use tree::Tree;
