@@ -72,7 +72,7 @@ SELECT state_name AS "the session is in", prompt FROM enter_journey(:'session', 
 \echo 'All that an engine needs for its turn comes in one call:'
 SELECT context -> 'agent' ->> 'name' AS agent, jsonb_array_length(context -> 'guidelines') AS guidelines,
        jsonb_array_length(context -> 'tools') AS tools, jsonb_array_length(context -> 'terms') AS terms,
-       jsonb_array_length(context -> 'next_states') AS next_states, jsonb_array_length(context -> 'events') AS events
+       jsonb_array_length(context -> 'journey' -> 'next_states') AS next_states, jsonb_array_length(context -> 'events') AS events
 FROM (SELECT session_context(:'session') AS context) AS turn;
 SELECT to_state_id AS check FROM next_states(:'session') \gset
 \echo 'The model judges what is said, the database what can be computed; decisions are passed through:'

@@ -204,9 +204,9 @@ Conversation with Two, from 2024-10-01 18:00 UTC, still going on, customer ada.
 
 *Result of c1*: `{\"n\": 12345678901234567890.120, \"table\": 7}`
 
-*Journey Transition*: `{\"to\": \"done\", \"from\": \"ask\"}`
+*Moved from ask to done*
 
-*Variable Update*: `{\"key\": \"guests\", \"value\": 4}`
+*guests is now* `4`
 
 *Status Update*: `{\"note\": \"checked\"}`
 

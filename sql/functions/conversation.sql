@@ -517,7 +517,7 @@ COMMENT ON FUNCTION parlant.session_transcript(uuid) IS
 
 CREATE FUNCTION parlant.transcript_line(event_type text, content jsonb, tool_call_id text, created_at timestamp, agent text)
     RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
-    SELECT CASE event_type
+    SELECT coalesce(CASE event_type
         WHEN 'customer_message' THEN pg_catalog.format('**Customer**, %s', pg_catalog.to_char(created_at, 'HH24:MI:SS'))
         WHEN 'agent_message' THEN pg_catalog.format('**%s**, %s', agent, pg_catalog.to_char(created_at, 'HH24:MI:SS'))
         WHEN 'tool_call' THEN pg_catalog.format('*Call of %s* (%s): `%s`',
@@ -526,8 +526,14 @@ CREATE FUNCTION parlant.transcript_line(event_type text, content jsonb, tool_cal
             coalesce(content -> 'parameters', content -> 'arguments', content -> 'args'))
         WHEN 'tool_result' THEN pg_catalog.format('*Result of %s*: `%s`', tool_call_id,
             coalesce(content -> 'result', content -> 'error', content -> 'output', content))
-        ELSE pg_catalog.format('*%s*: `%s`', pg_catalog.initcap(pg_catalog.replace(event_type, '_', ' ')), content)
-    END || CASE WHEN event_type IN ('customer_message', 'agent_message') THEN E'\n'
+        WHEN 'journey_transition' THEN
+            '*' || CASE content ->> 'kind' WHEN 'exit' THEN 'Left the journey at ' || (content ->> 'from')
+                                           WHEN 'enter' THEN 'Entered the journey at ' || (content ->> 'to')
+                                           ELSE 'Moved from ' || (content ->> 'from') || ' to ' || (content ->> 'to') END || '*'
+        WHEN 'variable_update' THEN
+            '*' || (content ->> 'key') || ' is now* `' || coalesce(content -> 'new_value', content -> 'value')::text || '`'
+        END, pg_catalog.format('*%s*: `%s`', pg_catalog.initcap(pg_catalog.replace(event_type, '_', ' ')), content))
+        || CASE WHEN event_type IN ('customer_message', 'agent_message') THEN E'\n'
         || pg_catalog.regexp_replace(
                coalesce(content ->> 'message', content ->> 'text', content ->> 'content',
                         pg_catalog.format('(%s attachments)', pg_catalog.jsonb_array_length(content -> 'attachments'))),
