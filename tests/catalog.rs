@@ -107,7 +107,7 @@ const RULES: &[Rule] = &[
                  WHERE contype = 'f' AND conname <> 'state_belongs_to_the_journey'
                    AND NOT EXISTS (SELECT FROM our_index WHERE indrelid = conrelid
                                    AND (indkey::int2[])[0:cardinality(conkey) - 1] @> ARRAY[conkey[1], child])",
-        broken_by: "DROP INDEX parlant_journey_transition_to",
+        broken_by: "DROP INDEX parlant_journey_transition_target",
     },
     Rule {
         says: "every event costs few index entries: parlant_event has at most 5 indexes, parlant_session 9",

@@ -216,7 +216,7 @@ const DUPLICATES: &[(&str, &str)] = &[
         "INSERT INTO parlant_journey (agent_id, title, conditions) VALUES (:agent1, 'j', '[]')",
     ),
     (
-        "parlant_journey_state_name_key",
+        "parlant_journey_state_journey_name_key",
         "INSERT INTO parlant_journey_state (journey_id, name, state_type) VALUES (:journey1, 'ask', 'final')",
     ),
     (

@@ -95,7 +95,7 @@ fn two_rows_of_one_name_are_not_made_at_once() {
         (
             "",
             "INSERT INTO parlant_journey_state (journey_id, name, state_type) VALUES (:journey1, 'same', 'final')",
-            "parlant_journey_state_name_key",
+            "parlant_journey_state_journey_name_key",
         ),
         ("UPDATE parlant_journey_state SET is_initial = false", initial_state, "parlant_journey_state_initial_key"),
         ("", LEAVE, "parlant_journey_transition_key"),

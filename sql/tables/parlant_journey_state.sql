@@ -18,7 +18,7 @@ CREATE TABLE parlant.parlant_journey_state (
     CONSTRAINT parlant_journey_state_pkey PRIMARY KEY (id),
     CONSTRAINT parlant_journey_state_journey_key UNIQUE (workspace_id, journey_id, id),
     CONSTRAINT parlant_journey_state_finality_key UNIQUE (workspace_id, journey_id, id, is_final),
-    CONSTRAINT parlant_journey_state_name_key UNIQUE (workspace_id, journey_id, name),
+    CONSTRAINT parlant_journey_state_journey_name_key UNIQUE (workspace_id, name, journey_id),
     CONSTRAINT journey_is_in_the_workspace FOREIGN KEY (workspace_id, journey_id)
         REFERENCES parlant.parlant_journey (workspace_id, id) ON DELETE CASCADE,
     CONSTRAINT name_has_1_to_255_characters CHECK (length(name) <= 255 AND btrim(name) <> ''),
@@ -56,8 +56,12 @@ COMMENT ON CONSTRAINT parlant_journey_state_journey_key ON parlant.parlant_journ
     'What sessions and transitions point to, so that they stay in its journey; reads the states of a journey.';
 COMMENT ON CONSTRAINT parlant_journey_state_finality_key ON parlant.parlant_journey_state IS
     'What leaving transitions point to, with is_final = false: so a final state can have none.';
-COMMENT ON CONSTRAINT parlant_journey_state_name_key ON parlant.parlant_journey_state IS
+COMMENT ON CONSTRAINT parlant_journey_state_journey_name_key ON parlant.parlant_journey_state IS
     'Makes names unique in a journey; finds a state by name.';
+
+-- Replaced by parlant_journey_state_journey_name_key, whose columns are in an order in which no planner that knows
+-- nothing yet of a new table takes it for a way from a journey to a state by its id.
+ALTER TABLE parlant.parlant_journey_state DROP CONSTRAINT parlant_journey_state_name_key;
 
 ALTER TABLE parlant.parlant_journey_state ALTER COLUMN id SET DEFAULT parlant.uuidv7();
 

@@ -68,8 +68,11 @@ CREATE INDEX parlant_journey_transition_from ON parlant.parlant_journey_transiti
 COMMENT ON INDEX parlant.parlant_journey_transition_from IS
     'Reads the transitions that leave a state in their order, at every hop; follows a journey or a state to them.';
 
-CREATE INDEX parlant_journey_transition_to ON parlant.parlant_journey_transition (workspace_id, journey_id, to_state_id);
-COMMENT ON INDEX parlant.parlant_journey_transition_to IS 'Follows a state to the transitions that lead to it.';
+-- In this order so that no planner that knows nothing yet of a new table takes it for a way to transitions from a state.
+CREATE INDEX parlant_journey_transition_target ON parlant.parlant_journey_transition
+    (workspace_id, to_state_id, journey_id);
+DROP INDEX parlant.parlant_journey_transition_to;
+COMMENT ON INDEX parlant.parlant_journey_transition_target IS 'Follows a state to the transitions that lead to it.';
 
 CREATE TRIGGER fill_workspace_id BEFORE INSERT ON parlant.parlant_journey_transition
     FOR EACH ROW WHEN (NEW.workspace_id IS NULL)

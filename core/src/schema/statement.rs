@@ -54,7 +54,7 @@ impl Statement {
                 Object::new("table", in_parlant(name)?)
             }
             ["CREATE", "INDEX", name, ..] | ["CREATE", "UNIQUE", "INDEX", name, ..] => Object::new("index", name),
-            ["COMMENT", "ON", "INDEX", name, ..] => Object::new("index", in_parlant(name)?),
+            ["COMMENT", "ON", "INDEX", name, ..] | ["DROP", "INDEX", name] => Object::new("index", in_parlant(name)?),
             ["COMMENT", "ON", "COLUMN", name, ..] => Object::new("column", &in_parlant(name)?.replace('"', "")),
             ["COMMENT", "ON", "CONSTRAINT", name, "ON", table, ..] => {
                 Object::of_table("constraint", in_parlant(table)?, name)
@@ -69,7 +69,9 @@ impl Statement {
                 let table = in_parlant(table)?;
                 match change {
                     ["ADD", "COLUMN", name, ..] => Object::of_table("column", table, name),
-                    ["ADD", "CONSTRAINT", name, ..] => Object::of_table("constraint", table, name),
+                    ["ADD", "CONSTRAINT", name, ..] | ["DROP", "CONSTRAINT", name] => {
+                        Object::of_table("constraint", table, name)
+                    }
                     ["ALTER", "COLUMN", name, "SET", "DEFAULT", ..] => Object::of_table("default", table, name),
                     ["ENABLE", "ROW", "LEVEL", "SECURITY"] => Object::new("row security", table),
                     ["FORCE", "ROW", "LEVEL", "SECURITY"] => Object::new("forced row security", table),
@@ -78,7 +80,8 @@ impl Statement {
             }
             _ => return None,
         };
-        let (is_comment, is_drop) = (words[0] == "COMMENT", words[0] == "DROP");
+        let is_comment = words[0] == "COMMENT";
+        let is_drop = matches!(words.as_slice(), ["DROP", ..] | ["ALTER", "TABLE", _, "DROP", ..]);
         Some(Statement { sql: sql.to_owned(), object, is_comment, is_drop, comes_with_table: false })
     }
 
@@ -227,6 +230,8 @@ mod tests {
             ("ALTER TABLE parlant.t FORCE ROW LEVEL SECURITY", "forced row security", "t"),
             ("CREATE TRIGGER g BEFORE UPDATE ON parlant.t\n FOR EACH ROW", "trigger", "t.g"),
             ("DROP TRIGGER g ON parlant.t", "trigger", "t.g"),
+            ("DROP INDEX parlant.i", "index", "i"),
+            ("ALTER TABLE parlant.t DROP CONSTRAINT c", "constraint", "t.c"),
             ("CREATE POLICY p ON parlant.t USING (true)", "policy", "t.p"),
             ("COMMENT ON COLUMN parlant.t.\"offset\" IS 'x'", "column", "t.offset"),
             ("COMMENT ON INDEX parlant.i IS 'x'", "index", "i"),
