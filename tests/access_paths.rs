@@ -6,20 +6,43 @@ use std::sync::OnceLock;
 
 use parlant_tests::{Cluster, Connection, Database, LARGE, Question, SMALL, filled_in, questions};
 
-/// A database with many rows.
-fn loaded() -> Connection {
-    static LOADED: OnceLock<Database<'static>> = OnceLock::new();
-    let database = LOADED.get_or_init(|| {
+/// A database with many rows, and a role for an application.
+struct Loaded {
+    database: Database<'static>,
+    role: String,
+}
+
+fn loaded() -> &'static Loaded {
+    static LOADED: OnceLock<Loaded> = OnceLock::new();
+    LOADED.get_or_init(|| {
         let database = Cluster::shared().database();
+        let role = database.create_role("app");
         let mut connection = database.connect();
         connection.run("SET search_path = parlant; SET session_replication_role = replica; SET work_mem = '64MB'");
         connection.run(include_str!("fixture/many_rows.sql"));
         connection.run("VACUUM ANALYZE");
-        database
-    });
-    let mut connection = database.connect();
-    connection.run("SET search_path = parlant");
-    connection
+        connection.run(&format!("RESET session_replication_role; SELECT grant_app_role('{role}')"));
+        for (workspace, _) in [LARGE, SMALL] {
+            connection.run(&format!("SELECT grant_workspace('{workspace}', 'ann', 'admin')"));
+        }
+        Loaded { database, role }
+    })
+}
+
+impl Loaded {
+    fn owner(&self) -> Connection {
+        let mut connection = self.database.connect();
+        connection.run("SET search_path = parlant");
+        connection
+    }
+
+    /// The application, in a transaction that acts in the workspace.
+    fn app(&self, workspace: &str) -> Connection {
+        let mut connection = self.database.connect_as(&self.role);
+        connection.run("SET search_path = parlant; BEGIN");
+        connection.run(&format!("SELECT enter_workspace('{workspace}', 'ann')"));
+        connection
+    }
 }
 
 fn plan(connection: &mut Connection, sql: &str) -> String {
@@ -37,19 +60,20 @@ fn words(plan: &str) -> BTreeSet<&str> {
 
 #[test]
 fn every_question_is_answered_by_the_index_that_is_named() {
-    let mut connection = loaded();
     let questions = questions();
     assert!(questions.len() > 50, "{} questions", questions.len());
     let mut wrong = String::new();
-    for Question { asks, indexes, sql } in questions {
-        for sample in [LARGE, SMALL] {
-            let sql = filled_in(&sql, sample);
-            let plan = plan(&mut connection, &sql);
-            let used = words(&plan);
-            // In a small workspace the rows can be as near by another index.
-            let by_named = sample == SMALL || indexes.iter().any(|index| used.contains(index.as_str()));
-            if reads_whole_table(&plan) || !by_named {
-                wrong += &format!("{asks}\n{sql}{plan}\n\n");
+    for sample in [LARGE, SMALL] {
+        for (who, mut connection) in [("owner", loaded().owner()), ("application", loaded().app(sample.0))] {
+            for Question { asks, indexes, sql } in &questions {
+                let sql = filled_in(sql, sample);
+                let plan = plan(&mut connection, &sql);
+                let used = words(&plan);
+                // In a small workspace the rows can be as near by another index.
+                let by_named = sample == SMALL || indexes.iter().any(|index| used.contains(index.as_str()));
+                if reads_whole_table(&plan) || !by_named {
+                    wrong += &format!("{asks} ({who})\n{sql}{plan}\n\n");
+                }
             }
         }
     }
@@ -59,7 +83,7 @@ fn every_question_is_answered_by_the_index_that_is_named() {
 #[test]
 fn every_index_is_there_for_a_question_or_a_rule() {
     let named: BTreeSet<String> = questions().into_iter().flat_map(|question| question.indexes).collect();
-    let mut indexes: Vec<String> = loaded().column(
+    let mut indexes: Vec<String> = loaded().owner().column(
         "SELECT relname::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
          WHERE relnamespace = 'parlant'::regnamespace AND NOT indisunique",
     );
@@ -70,6 +94,7 @@ fn every_index_is_there_for_a_question_or_a_rule() {
 #[test]
 fn the_page_names_only_indexes_that_are_there() {
     let indexes: Vec<String> = loaded()
+        .owner()
         .column("SELECT relname::text FROM pg_class WHERE relnamespace = 'parlant'::regnamespace AND relkind = 'i'");
     for question in questions() {
         for index in question.indexes {
@@ -81,7 +106,7 @@ fn the_page_names_only_indexes_that_are_there() {
 /// As PostgreSQL follows them itself: prepared, with a plan for any value.
 #[test]
 fn every_foreign_key_is_followed_both_ways_by_an_index() {
-    let mut connection = loaded();
+    let mut connection = loaded().owner();
     connection.run("SET plan_cache_mode = force_generic_plan");
     let references = connection.rows(
         "SELECT conname::text, conrelid::regclass::text, confrelid::regclass::text,
@@ -116,7 +141,7 @@ fn every_foreign_key_is_followed_both_ways_by_an_index() {
 
 #[test]
 fn counting_on_a_session_touches_no_index() {
-    let mut connection = loaded();
+    let mut connection = loaded().owner();
     connection
         .run("ALTER TABLE parlant_session DISABLE TRIGGER USER; UPDATE parlant_session SET title = 'warm' WHERE false");
     connection.run("SELECT pg_stat_force_next_flush()");
