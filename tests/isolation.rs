@@ -408,7 +408,6 @@ fn of_two_admins_who_remove_each_other_one_stays() {
 }
 
 #[test]
-#[ignore = "while parts of 0.2.0 are still being added"]
 fn every_function_and_table_is_listed_with_its_privileges() {
     let unlisted: Vec<String> = world().owner().column(
         "SELECT 'function ' || proname FROM pg_proc
