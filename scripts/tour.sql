@@ -88,7 +88,30 @@ SELECT end_session(:'session', 'completed', 5) \g (format=unaligned tuples_only)
 SELECT "offset", event_type, left(content::text, 60) AS content FROM read_events(:'session');
 COMMIT;
 
-\echo '── 6. Workspaces that cannot see each other ──────────────────────────────────────'
+\echo '── 6. A workflow becomes a journey ───────────────────────────────────────────────'
+BEGIN;
+SELECT enter_workspace('acme', 'olga') AS permission \gset
+SELECT '{"metadata": {"name": "Returns"}, "blocks": {
+    "b1": {"type": "start_trigger", "name": "Start"},
+    "b2": {"type": "agent", "name": "Ask", "subBlocks": {"userPrompt": {"value": "Ask for the price. {{TONE}}"}}},
+    "b3": {"type": "condition", "name": "Cheap?", "subBlocks": {"conditions": {"value": [
+        {"id": "i", "title": "if", "value": "<ask.price> <= 20"}, {"id": "e", "title": "else", "value": ""}]}}},
+    "b4": {"type": "response", "name": "Refund"},
+    "b5": {"type": "agent", "name": "Hand over", "subBlocks": {"userPrompt": {"value": "A colleague will call."}}}},
+    "edges": [{"source": "b1", "target": "b2"}, {"source": "b2", "target": "b3"},
+              {"source": "b3", "target": "b4", "sourceHandle": "condition-i"},
+              {"source": "b3", "target": "b5", "sourceHandle": "condition-e"}]}' AS workflow \gset
+SELECT journey_id AS returns, warnings FROM import_workflow(:'agent', :'workflow', '{"TONE": "Be brief."}') \gset
+\echo 'Its picture, in Mermaid:'
+SELECT journey_diagram(:'returns') AS diagram \gset
+\echo :diagram
+\echo 'Its condition in JavaScript has become one that the database judges:'
+SELECT start_session(:'agent', customer_id => 'ada') AS walk \gset
+SELECT state_name, prompt FROM enter_journey(:'walk', :'returns');
+SELECT state_name, state_type FROM advance_journey(:'walk', variables => '{"ask": {"price": 12}}');
+COMMIT;
+
+\echo '── 7. Workspaces that cannot see each other ──────────────────────────────────────'
 BEGIN;
 SELECT enter_workspace('rival', 'rita') AS permission;
 SELECT (SELECT count(*) FROM parlant_agent) AS agents, (SELECT count(*) FROM parlant_event) AS events;
@@ -105,7 +128,7 @@ ROLLBACK;
 RESET ROLE;
 
 \echo
-\echo '── 7. Data outlives code ─────────────────────────────────────────────────────────'
+\echo '── 8. Data outlives code ─────────────────────────────────────────────────────────'
 \echo 'The extension cannot be dropped from under its tables:'
 \set VERBOSITY terse
 \set ON_ERROR_STOP off

@@ -21,6 +21,22 @@ END $$;
 -- with this script.
 SET LOCAL check_function_bodies = off;
 
+CREATE OR REPLACE FUNCTION "purge_audit_log"(
+	"before" timestamp with time zone, /* TimestampWithTimeZone */
+	"workspace_id" TEXT DEFAULT NULL /* Option < String > */
+) RETURNS bigint /* Result < i64, ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'purge_audit_log_wrapper';
+
+CREATE OR REPLACE FUNCTION "masked_secrets"(
+	"document" jsonb /* JsonbText */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'masked_secrets_wrapper';
+
 CREATE OR REPLACE FUNCTION "condition_outcome"(
 	"condition" TEXT, /* & str */
 	"variables" jsonb /* JsonbText */
@@ -694,6 +710,7 @@ CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, na
         ('function', 'search_configuration', 'EXECUTE'),
         ('function', 'template_parameter_schema', 'EXECUTE'),
         ('function', 'template_parameters', 'EXECUTE'),
+        ('function', 'instantiate_workflow_template', 'EXECUTE'),
         ('function', 'tool_call_possible_at', 'EXECUTE'),
         ('function', 'tool_identifier', 'EXECUTE'),
         ('function', 'tool_name', 'EXECUTE'),
@@ -747,6 +764,8 @@ CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, na
         ('function', 'refresh_totals', NULL),
         ('function', 'refresh_journey_totals', NULL),
         ('function', 'refresh_agent_totals', NULL),
+        ('function', 'refresh_behaviour_totals', NULL),
+        ('function', 'refresh_tool_totals', NULL),
         ('function', 'install_partitioned_tables', NULL),
         ('function', 'doctor', NULL)
 $$;
@@ -925,6 +944,23 @@ COMMENT ON FUNCTION parlant.current_customer_id() IS
     'The customer that the transaction acts for; NULL where it acts for a user, or for nobody.';
 COMMENT ON FUNCTION parlant.current_permission() IS
     'What the user may do in the workspace: read, write or admin; NULL for a customer and outside a workspace.';
+
+CREATE OR REPLACE FUNCTION parlant.audit_change() RETURNS trigger
+    LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'audit_change_wrapper';
+COMMENT ON FUNCTION parlant.audit_change() IS
+    'Trigger: writes an entry into the audit log for each row that a statement has changed, as the owner of the table.';
+
+CREATE OR REPLACE FUNCTION parlant.refuse_audit_change() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'refuse_audit_change_wrapper';
+COMMENT ON FUNCTION parlant.refuse_audit_change() IS
+    'Trigger: refuses to change or delete entries of the audit log.';
+
+COMMENT ON FUNCTION parlant.masked_secrets(jsonb) IS
+    'A JSON document, as text, with every string masked that stands under a key such as password, token or apiKey; '
+    'NULL if it has none.';
+COMMENT ON FUNCTION parlant.purge_audit_log(timestamptz, text) IS
+    'Deletes entries of the audit log that are older than a time, of one workspace or of all, and leaves an entry that '
+    'says so. For the owner of the table. Gives the number of entries deleted.';
 
 COMMENT ON FUNCTION parlant.link_host(text, boolean) IS
     'Adds foreign keys to the host application''s tables in a schema, and takes permissions from there. Rows of ours '
@@ -1464,6 +1500,54 @@ COMMENT ON FUNCTION parlant.session_context(uuid, integer) IS
     'Everything that an engine needs for the next turn of a session, in one document: agent, session, journey with next '
     'states, guidelines in order, tools, terms that the recent messages mention, variables, canned responses that fit '
     'the last customer message, and the recent events. Secrets are left out.';
+
+CREATE OR REPLACE FUNCTION parlant.refresh_behaviour_totals() RETURNS bigint
+    LANGUAGE plpgsql AS $$
+DECLARE
+    changed bigint;
+    total bigint := 0;
+BEGIN
+    -- Totals never fall: what deleted sessions logged has counted already.
+    WITH logged AS (
+        SELECT workspace_id, content ->> 'guideline_id' AS id, least(count(*), 2147483647)::integer AS times, max(created_at) AS last
+        FROM parlant.parlant_event
+        WHERE event_type = 'status_update' AND content ->> 'status' = 'guideline_matched' GROUP BY 1, 2)
+    UPDATE parlant.parlant_guideline AS g
+    SET match_count = greatest(g.match_count, logged.times), last_matched_at = greatest(g.last_matched_at, logged.last)
+    FROM logged
+    WHERE g.workspace_id = logged.workspace_id AND g.id::text = logged.id
+      AND (g.match_count < logged.times OR g.last_matched_at IS NULL OR g.last_matched_at < logged.last);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    total := total + changed;
+
+    WITH logged AS (
+        SELECT workspace_id, content ->> 'guideline_id' AS id, content ->> 'journey_id' AS journey_id,
+               least(count(*), 2147483647)::integer AS times, max(created_at) AS last
+        FROM parlant.parlant_event
+        WHERE event_type = 'status_update' AND content ->> 'status' = 'guideline_matched' AND content ->> 'journey_id' IS NOT NULL
+        GROUP BY 1, 2, 3)
+    UPDATE parlant.parlant_journey_guideline AS g
+    SET match_count = greatest(g.match_count, logged.times), last_matched_at = greatest(g.last_matched_at, logged.last)
+    FROM logged
+    WHERE g.workspace_id = logged.workspace_id AND g.guideline_id::text = logged.id AND g.journey_id::text = logged.journey_id
+      AND (g.match_count < logged.times OR g.last_matched_at IS NULL OR g.last_matched_at < logged.last);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    total := total + changed;
+
+    WITH logged AS (
+        SELECT workspace_id, content ->> 'canned_response_id' AS id, least(count(*), 2147483647)::integer AS times, max(created_at) AS last
+        FROM parlant.parlant_event
+        WHERE event_type = 'agent_message' AND content ? 'canned_response_id' GROUP BY 1, 2)
+    UPDATE parlant.parlant_canned_response AS r
+    SET use_count = greatest(r.use_count, logged.times), last_used_at = greatest(r.last_used_at, logged.last)
+    FROM logged
+    WHERE r.workspace_id = logged.workspace_id AND r.id::text = logged.id
+      AND (r.use_count < logged.times OR r.last_used_at IS NULL OR r.last_used_at < logged.last);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN total + changed;
+END $$;
+COMMENT ON FUNCTION parlant.refresh_behaviour_totals() IS
+    'Totals of guidelines and canned responses from the log; part of refresh_totals().';
 
 -- Tools: what agents may call, calls within their limits, and the health of what runs them.
 
@@ -2035,6 +2119,80 @@ END $$;
 COMMENT ON FUNCTION parlant.template_parameters(uuid, jsonb) IS
     'The parameters for a workflow template, checked, with the defaults of those that are left out. An error lists '
     'everything that is wrong.';
+
+CREATE OR REPLACE FUNCTION parlant.instantiate_workflow_template(template_id uuid, agent_id uuid, parameters jsonb DEFAULT '{}')
+    RETURNS TABLE (journey_id uuid, warnings jsonb)
+    LANGUAGE plpgsql ROWS 1 AS $$
+#variable_conflict use_column
+DECLARE
+    template record;
+    made record;
+BEGIN
+    SELECT t.workspace_id, t.workflow_data INTO template
+    FROM parlant.parlant_workflow_template AS t WHERE t.id = instantiate_workflow_template.template_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('workflow template', instantiate_workflow_template.template_id::text);
+    END IF;
+    PERFORM FROM parlant.parlant_agent AS a
+    WHERE a.workspace_id = template.workspace_id AND a.id = instantiate_workflow_template.agent_id AND a.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('agent', instantiate_workflow_template.agent_id::text);
+    END IF;
+    SELECT imported.journey_id, imported.warnings INTO made
+    FROM parlant.import_workflow(
+        instantiate_workflow_template.agent_id, template.workflow_data,
+        parlant.template_parameters(instantiate_workflow_template.template_id, instantiate_workflow_template.parameters)) AS imported;
+    UPDATE parlant.parlant_conversion_history AS h SET template_id = instantiate_workflow_template.template_id
+    WHERE h.workspace_id = template.workspace_id AND h.agent_id = instantiate_workflow_template.agent_id
+      AND h.result ->> 'journey_id' = made.journey_id::text AND h.template_id IS NULL;
+    UPDATE parlant.parlant_workflow_template AS t SET usage_count = t.usage_count + 1
+    WHERE t.workspace_id = template.workspace_id AND t.id = instantiate_workflow_template.template_id;
+    RETURN QUERY SELECT made.journey_id, made.warnings;
+END $$;
+COMMENT ON FUNCTION parlant.instantiate_workflow_template(uuid, uuid, jsonb) IS
+    'Makes a journey of an agent from a workflow template with checked parameters, as import_workflow does from a workflow.';
+
+CREATE OR REPLACE FUNCTION parlant.refresh_tool_totals() RETURNS bigint
+    LANGUAGE plpgsql AS $$
+DECLARE
+    changed bigint;
+    total bigint := 0;
+BEGIN
+    WITH logged AS (
+        SELECT workspace_id, content ->> 'tool_id' AS id,
+               least(count(*) FILTER (WHERE event_type = 'tool_call'), 2147483647)::integer AS calls,
+               max(created_at) FILTER (WHERE event_type = 'tool_call') AS last,
+               round(100.0 * count(*) FILTER (WHERE event_type = 'tool_result' AND content -> 'success' = 'true')
+                     / nullif(count(*) FILTER (WHERE event_type = 'tool_result'), 0))::integer AS success_rate
+        FROM parlant.parlant_event
+        WHERE event_type IN ('tool_call', 'tool_result') AND content ? 'tool_id' GROUP BY 1, 2)
+    UPDATE parlant.parlant_tool AS t
+    SET use_count = greatest(t.use_count, logged.calls), last_used_at = greatest(t.last_used_at, logged.last),
+        success_rate = coalesce(logged.success_rate, t.success_rate)
+    FROM logged
+    WHERE t.workspace_id = logged.workspace_id AND t.id::text = logged.id
+      AND (t.use_count < logged.calls OR t.last_used_at IS NULL OR t.last_used_at < logged.last
+           OR t.success_rate IS DISTINCT FROM coalesce(logged.success_rate, t.success_rate));
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    total := total + changed;
+
+    WITH logged AS (
+        SELECT e.workspace_id, s.agent_id, e.content ->> 'tool_id' AS id, least(count(*), 2147483647)::integer AS calls,
+               max(e.created_at) AS last
+        FROM parlant.parlant_event AS e
+        JOIN parlant.parlant_session AS s ON s.workspace_id = e.workspace_id AND s.id = e.session_id
+        WHERE e.event_type = 'tool_call' AND e.content ? 'tool_id' GROUP BY 1, 2, 3)
+    UPDATE parlant.parlant_agent_tool AS t
+    SET use_count = greatest(t.use_count, logged.calls), last_used_at = greatest(t.last_used_at, logged.last)
+    FROM logged
+    WHERE t.workspace_id = logged.workspace_id AND t.agent_id = logged.agent_id AND t.tool_id::text = logged.id
+      AND (t.use_count < logged.calls OR t.last_used_at IS NULL OR t.last_used_at < logged.last);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN total + changed;
+END $$;
+COMMENT ON FUNCTION parlant.refresh_tool_totals() IS
+    'Totals of tools and of their assignments from the log: calls, and the percentage of results that were a success; '
+    'part of refresh_totals().';
 
 COMMENT ON FUNCTION parlant.search_knowledge(uuid, text, text, integer) IS
     'Chunks of the knowledge bases that an agent is linked to, the best first: by words, by nearness to a vector (as '
@@ -2641,6 +2799,8 @@ CREATE OR REPLACE FUNCTION parlant.refresh_totals() RETURNS TABLE (totals text, 
 BEGIN
     -- One at a time: who comes later sees what the one before has written, and does not fold an older log.
     PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('parlant.refresh_totals', 0));
+    RETURN QUERY SELECT 'behaviour', parlant.refresh_behaviour_totals();
+    RETURN QUERY SELECT 'tools', parlant.refresh_tool_totals();
     RETURN QUERY SELECT 'agents', parlant.refresh_agent_totals();
     RETURN QUERY SELECT 'journeys', parlant.refresh_journey_totals();
 END $$;

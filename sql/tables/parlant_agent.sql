@@ -148,3 +148,31 @@ CREATE TRIGGER audit_delete AFTER DELETE ON parlant.parlant_agent
     REFERENCING OLD TABLE AS old_row
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
 COMMENT ON TRIGGER audit_delete ON parlant.parlant_agent IS 'Writes what the statement changed into the audit log.';
+
+ALTER TABLE parlant.parlant_agent ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parlant.parlant_agent FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY reading_needs_read ON parlant.parlant_agent FOR SELECT
+    USING (workspace_id = parlant.readable_workspace_id() AND parlant.shows_agent(workspace_id, id));
+COMMENT ON POLICY reading_needs_read ON parlant.parlant_agent IS
+    'Agents of the workspace that the transaction acts in, for a user who may read it, unless they are soft-deleted.';
+
+CREATE POLICY inserting_needs_write ON parlant.parlant_agent FOR INSERT
+    WITH CHECK (workspace_id = parlant.writable_workspace_id() AND deleted_at IS NULL);
+COMMENT ON POLICY inserting_needs_write ON parlant.parlant_agent IS
+    'Living agents of the workspace that the transaction acts in, for a user who may write it.';
+
+-- No condition on deleted_at of the new row alone: that a user soft-deletes is what the second line is for.
+CREATE POLICY updating_needs_write ON parlant.parlant_agent FOR UPDATE
+    USING (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, id))
+    WITH CHECK (workspace_id = parlant.writable_workspace_id()
+        AND (deleted_at IS NULL OR workspace_id = parlant.administered_workspace_id()));
+COMMENT ON POLICY updating_needs_write ON parlant.parlant_agent IS
+    'Agents of the workspace that the transaction acts in, for a user who may write it; soft-deleting one, by its '
+    'deleted_at, is for an admin.';
+
+CREATE POLICY deleting_needs_admin ON parlant.parlant_agent FOR DELETE
+    USING (workspace_id = parlant.administered_workspace_id() AND parlant.shows_agent(workspace_id, id));
+COMMENT ON POLICY deleting_needs_admin ON parlant.parlant_agent IS
+    'Agents of the workspace that the transaction acts in, for an admin of it, unless they are soft-deleted.';

@@ -57,3 +57,8 @@ COMMENT ON TRIGGER refuse_change ON parlant.parlant_audit_log IS
 ALTER TABLE parlant.parlant_audit_log ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parlant.parlant_audit_log FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY reading_needs_admin ON parlant.parlant_audit_log FOR SELECT
+    USING (workspace_id = parlant.administered_workspace_id());
+COMMENT ON POLICY reading_needs_admin ON parlant.parlant_audit_log IS
+    'Entries of the workspace that the transaction acts in, for an admin of it.';

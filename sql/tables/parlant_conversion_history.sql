@@ -96,3 +96,28 @@ CREATE TRIGGER fill_workspace_id BEFORE INSERT ON parlant.parlant_conversion_his
     FOR EACH ROW WHEN (NEW.workspace_id IS NULL)
     EXECUTE FUNCTION parlant.fill_from_parent('agent_id', 'parlant_agent', 'workspace_id');
 COMMENT ON TRIGGER fill_workspace_id ON parlant.parlant_conversion_history IS 'Fills workspace_id from the agent.';
+
+ALTER TABLE parlant.parlant_conversion_history ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parlant.parlant_conversion_history FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY reading_needs_read ON parlant.parlant_conversion_history FOR SELECT
+    USING (workspace_id = parlant.readable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY reading_needs_read ON parlant.parlant_conversion_history IS
+    'Rows of the workspace that the transaction acts in, for a user who may read it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY inserting_needs_write ON parlant.parlant_conversion_history FOR INSERT
+    WITH CHECK (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY inserting_needs_write ON parlant.parlant_conversion_history IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY updating_needs_write ON parlant.parlant_conversion_history FOR UPDATE
+    USING (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id))
+    WITH CHECK (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY updating_needs_write ON parlant.parlant_conversion_history IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY deleting_needs_write ON parlant.parlant_conversion_history FOR DELETE
+    USING (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY deleting_needs_write ON parlant.parlant_conversion_history IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';

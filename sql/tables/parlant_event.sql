@@ -104,3 +104,20 @@ CREATE TRIGGER keep_to_canned_response AFTER INSERT ON parlant.parlant_event
     EXECUTE FUNCTION parlant.check_canned_response();
 COMMENT ON TRIGGER keep_to_canned_response ON parlant.parlant_event IS
     'Refuses a message of a strict agent that names a canned response and has another text.';
+
+ALTER TABLE parlant.parlant_event ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parlant.parlant_event FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY reading_needs_read_or_being_the_customer ON parlant.parlant_event FOR SELECT
+    USING (workspace_id = parlant.current_workspace_id() AND parlant.shows_session(workspace_id, session_id));
+COMMENT ON POLICY reading_needs_read_or_being_the_customer ON parlant.parlant_event IS
+    'Events of the sessions that the transaction sees.';
+
+CREATE POLICY inserting_needs_write_or_being_the_customer ON parlant.parlant_event FOR INSERT
+    WITH CHECK (workspace_id = parlant.current_workspace_id()
+        AND (workspace_id = parlant.writable_workspace_id()
+            OR (NOT parlant.acts_for_user() AND event_type = 'customer_message' AND tool_call_id IS NULL))
+        AND parlant.shows_session(workspace_id, session_id));
+COMMENT ON POLICY inserting_needs_write_or_being_the_customer ON parlant.parlant_event IS
+    'Events of the sessions that the transaction sees: any for a user who may write; messages of theirs for a customer.';

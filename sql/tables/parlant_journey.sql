@@ -85,3 +85,28 @@ CREATE TRIGGER audit_delete AFTER DELETE ON parlant.parlant_journey
     REFERENCING OLD TABLE AS old_row
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
 COMMENT ON TRIGGER audit_delete ON parlant.parlant_journey IS 'Writes what the statement changed into the audit log.';
+
+ALTER TABLE parlant.parlant_journey ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parlant.parlant_journey FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY reading_needs_read ON parlant.parlant_journey FOR SELECT
+    USING (workspace_id = parlant.readable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY reading_needs_read ON parlant.parlant_journey IS
+    'Rows of the workspace that the transaction acts in, for a user who may read it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY inserting_needs_write ON parlant.parlant_journey FOR INSERT
+    WITH CHECK (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY inserting_needs_write ON parlant.parlant_journey IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY updating_needs_write ON parlant.parlant_journey FOR UPDATE
+    USING (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id))
+    WITH CHECK (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY updating_needs_write ON parlant.parlant_journey IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY deleting_needs_write ON parlant.parlant_journey FOR DELETE
+    USING (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY deleting_needs_write ON parlant.parlant_journey IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';

@@ -164,3 +164,36 @@ CREATE TRIGGER keep_totals AFTER DELETE ON parlant.parlant_session
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.keep_totals();
 COMMENT ON TRIGGER keep_totals ON parlant.parlant_session IS
     'Keeps what the deleted sessions add to the totals of their agents.';
+
+ALTER TABLE parlant.parlant_session ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parlant.parlant_session FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY reading_needs_read_or_being_the_customer ON parlant.parlant_session FOR SELECT
+    USING (workspace_id = parlant.current_workspace_id()
+        AND (parlant.acts_for_user() OR customer_id = parlant.current_customer_id())
+        AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY reading_needs_read_or_being_the_customer ON parlant.parlant_session IS
+    'Sessions of the workspace that the transaction acts in: all for a user who may read it, their own for a customer, '
+    'unless their agent is soft-deleted.';
+
+CREATE POLICY inserting_needs_write_or_being_the_customer ON parlant.parlant_session FOR INSERT
+    WITH CHECK (workspace_id = parlant.current_workspace_id()
+        AND (workspace_id = parlant.writable_workspace_id()
+            OR (customer_id = parlant.current_customer_id() AND user_id IS NULL AND status = 'active'
+                AND current_journey_id IS NULL))
+        AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY inserting_needs_write_or_being_the_customer ON parlant.parlant_session IS
+    'Sessions of the workspace that the transaction acts in: any for a user who may write it; for a customer their own, '
+    'active and outside any journey, for no user.';
+
+CREATE POLICY updating_needs_write ON parlant.parlant_session FOR UPDATE
+    USING (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id))
+    WITH CHECK (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY updating_needs_write ON parlant.parlant_session IS
+    'Sessions of the workspace that the transaction acts in, for a user who may write it, unless their agent is soft-deleted.';
+
+CREATE POLICY deleting_needs_write ON parlant.parlant_session FOR DELETE
+    USING (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY deleting_needs_write ON parlant.parlant_session IS
+    'Sessions of the workspace that the transaction acts in, for a user who may write it, unless their agent is soft-deleted.';

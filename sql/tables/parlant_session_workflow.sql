@@ -71,3 +71,28 @@ COMMENT ON TRIGGER fill_workspace_id ON parlant.parlant_session_workflow IS 'Fil
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_session_workflow
     FOR EACH ROW EXECUTE FUNCTION parlant.set_updated_at();
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_session_workflow IS 'Keeps updated_at.';
+
+ALTER TABLE parlant.parlant_session_workflow ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parlant.parlant_session_workflow FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY reading_needs_read ON parlant.parlant_session_workflow FOR SELECT
+    USING (workspace_id = parlant.readable_workspace_id() AND parlant.shows_session(workspace_id, session_id));
+COMMENT ON POLICY reading_needs_read ON parlant.parlant_session_workflow IS
+    'Rows of the workspace that the transaction acts in, for a user who may read it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY inserting_needs_write ON parlant.parlant_session_workflow FOR INSERT
+    WITH CHECK (workspace_id = parlant.writable_workspace_id() AND parlant.shows_session(workspace_id, session_id));
+COMMENT ON POLICY inserting_needs_write ON parlant.parlant_session_workflow IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY updating_needs_write ON parlant.parlant_session_workflow FOR UPDATE
+    USING (workspace_id = parlant.writable_workspace_id() AND parlant.shows_session(workspace_id, session_id))
+    WITH CHECK (workspace_id = parlant.writable_workspace_id() AND parlant.shows_session(workspace_id, session_id));
+COMMENT ON POLICY updating_needs_write ON parlant.parlant_session_workflow IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY deleting_needs_write ON parlant.parlant_session_workflow FOR DELETE
+    USING (workspace_id = parlant.writable_workspace_id() AND parlant.shows_session(workspace_id, session_id));
+COMMENT ON POLICY deleting_needs_write ON parlant.parlant_session_workflow IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';

@@ -67,3 +67,28 @@ CREATE TRIGGER audit_delete AFTER DELETE ON parlant.parlant_template_parameter
     REFERENCING OLD TABLE AS old_row
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
 COMMENT ON TRIGGER audit_delete ON parlant.parlant_template_parameter IS 'Writes what the statement changed into the audit log.';
+
+ALTER TABLE parlant.parlant_template_parameter ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parlant.parlant_template_parameter FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY reading_needs_read ON parlant.parlant_template_parameter FOR SELECT
+    USING (workspace_id = parlant.readable_workspace_id());
+COMMENT ON POLICY reading_needs_read ON parlant.parlant_template_parameter IS
+    'Rows of the workspace that the transaction acts in, for a user who may read it.';
+
+CREATE POLICY inserting_needs_write ON parlant.parlant_template_parameter FOR INSERT
+    WITH CHECK (workspace_id = parlant.writable_workspace_id());
+COMMENT ON POLICY inserting_needs_write ON parlant.parlant_template_parameter IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it.';
+
+CREATE POLICY updating_needs_write ON parlant.parlant_template_parameter FOR UPDATE
+    USING (workspace_id = parlant.writable_workspace_id())
+    WITH CHECK (workspace_id = parlant.writable_workspace_id());
+COMMENT ON POLICY updating_needs_write ON parlant.parlant_template_parameter IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it.';
+
+CREATE POLICY deleting_needs_write ON parlant.parlant_template_parameter FOR DELETE
+    USING (workspace_id = parlant.writable_workspace_id());
+COMMENT ON POLICY deleting_needs_write ON parlant.parlant_template_parameter IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it.';

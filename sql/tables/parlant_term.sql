@@ -62,3 +62,28 @@ CREATE TRIGGER audit_delete AFTER DELETE ON parlant.parlant_term
     REFERENCING OLD TABLE AS old_row
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
 COMMENT ON TRIGGER audit_delete ON parlant.parlant_term IS 'Writes what the statement changed into the audit log.';
+
+ALTER TABLE parlant.parlant_term ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parlant.parlant_term FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY reading_needs_read ON parlant.parlant_term FOR SELECT
+    USING (workspace_id = parlant.readable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY reading_needs_read ON parlant.parlant_term IS
+    'Rows of the workspace that the transaction acts in, for a user who may read it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY inserting_needs_write ON parlant.parlant_term FOR INSERT
+    WITH CHECK (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY inserting_needs_write ON parlant.parlant_term IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY updating_needs_write ON parlant.parlant_term FOR UPDATE
+    USING (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id))
+    WITH CHECK (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY updating_needs_write ON parlant.parlant_term IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY deleting_needs_write ON parlant.parlant_term FOR DELETE
+    USING (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY deleting_needs_write ON parlant.parlant_term IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';

@@ -27,3 +27,28 @@ CREATE TRIGGER fill_workspace_id BEFORE INSERT ON parlant.parlant_tool_call
     FOR EACH ROW WHEN (NEW.workspace_id IS NULL)
     EXECUTE FUNCTION parlant.fill_from_parent('tool_id', 'parlant_tool', 'workspace_id');
 COMMENT ON TRIGGER fill_workspace_id ON parlant.parlant_tool_call IS 'Fills workspace_id from the tool.';
+
+ALTER TABLE parlant.parlant_tool_call ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parlant.parlant_tool_call FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY reading_needs_read ON parlant.parlant_tool_call FOR SELECT
+    USING (workspace_id = parlant.readable_workspace_id());
+COMMENT ON POLICY reading_needs_read ON parlant.parlant_tool_call IS
+    'Rows of the workspace that the transaction acts in, for a user who may read it.';
+
+CREATE POLICY inserting_needs_write ON parlant.parlant_tool_call FOR INSERT
+    WITH CHECK (workspace_id = parlant.writable_workspace_id());
+COMMENT ON POLICY inserting_needs_write ON parlant.parlant_tool_call IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it.';
+
+CREATE POLICY updating_needs_write ON parlant.parlant_tool_call FOR UPDATE
+    USING (workspace_id = parlant.writable_workspace_id())
+    WITH CHECK (workspace_id = parlant.writable_workspace_id());
+COMMENT ON POLICY updating_needs_write ON parlant.parlant_tool_call IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it.';
+
+CREATE POLICY deleting_needs_write ON parlant.parlant_tool_call FOR DELETE
+    USING (workspace_id = parlant.writable_workspace_id());
+COMMENT ON POLICY deleting_needs_write ON parlant.parlant_tool_call IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it.';

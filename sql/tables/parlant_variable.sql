@@ -79,3 +79,28 @@ COMMENT ON TRIGGER match_value_type ON parlant.parlant_variable IS 'Derives valu
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_variable
     FOR EACH ROW EXECUTE FUNCTION parlant.set_updated_at();
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_variable IS 'Keeps updated_at.';
+
+ALTER TABLE parlant.parlant_variable ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parlant.parlant_variable FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY reading_needs_read ON parlant.parlant_variable FOR SELECT
+    USING (workspace_id = parlant.readable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY reading_needs_read ON parlant.parlant_variable IS
+    'Rows of the workspace that the transaction acts in, for a user who may read it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY inserting_needs_write ON parlant.parlant_variable FOR INSERT
+    WITH CHECK (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY inserting_needs_write ON parlant.parlant_variable IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY updating_needs_write ON parlant.parlant_variable FOR UPDATE
+    USING (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id))
+    WITH CHECK (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY updating_needs_write ON parlant.parlant_variable IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';
+
+CREATE POLICY deleting_needs_write ON parlant.parlant_variable FOR DELETE
+    USING (workspace_id = parlant.writable_workspace_id() AND parlant.shows_agent(workspace_id, agent_id));
+COMMENT ON POLICY deleting_needs_write ON parlant.parlant_variable IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it, unless they hang below a soft-deleted agent.';

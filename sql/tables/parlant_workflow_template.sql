@@ -68,3 +68,28 @@ CREATE TRIGGER audit_delete AFTER DELETE ON parlant.parlant_workflow_template
     REFERENCING OLD TABLE AS old_row
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
 COMMENT ON TRIGGER audit_delete ON parlant.parlant_workflow_template IS 'Writes what the statement changed into the audit log.';
+
+ALTER TABLE parlant.parlant_workflow_template ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parlant.parlant_workflow_template FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY reading_needs_read ON parlant.parlant_workflow_template FOR SELECT
+    USING (workspace_id = parlant.readable_workspace_id());
+COMMENT ON POLICY reading_needs_read ON parlant.parlant_workflow_template IS
+    'Rows of the workspace that the transaction acts in, for a user who may read it.';
+
+CREATE POLICY inserting_needs_write ON parlant.parlant_workflow_template FOR INSERT
+    WITH CHECK (workspace_id = parlant.writable_workspace_id());
+COMMENT ON POLICY inserting_needs_write ON parlant.parlant_workflow_template IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it.';
+
+CREATE POLICY updating_needs_write ON parlant.parlant_workflow_template FOR UPDATE
+    USING (workspace_id = parlant.writable_workspace_id())
+    WITH CHECK (workspace_id = parlant.writable_workspace_id());
+COMMENT ON POLICY updating_needs_write ON parlant.parlant_workflow_template IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it.';
+
+CREATE POLICY deleting_needs_write ON parlant.parlant_workflow_template FOR DELETE
+    USING (workspace_id = parlant.writable_workspace_id());
+COMMENT ON POLICY deleting_needs_write ON parlant.parlant_workflow_template IS
+    'Rows of the workspace that the transaction acts in, for a user who may write it.';

@@ -48,3 +48,19 @@ CREATE TRIGGER audit_delete AFTER DELETE ON parlant.parlant_workspace_member
     REFERENCING OLD TABLE AS old_row
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
 COMMENT ON TRIGGER audit_delete ON parlant.parlant_workspace_member IS 'Writes what the statement changed into the audit log.';
+
+ALTER TABLE parlant.parlant_workspace_member ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parlant.parlant_workspace_member FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY reading_needs_admin_or_being_the_user ON parlant.parlant_workspace_member FOR SELECT
+    USING (workspace_id = parlant.readable_workspace_id()
+        AND (workspace_id = parlant.administered_workspace_id() OR user_id = parlant.current_user_id()));
+COMMENT ON POLICY reading_needs_admin_or_being_the_user ON parlant.parlant_workspace_member IS
+    'All members of the workspace that the transaction acts in for its admins, their own membership for others.';
+
+CREATE POLICY writing_needs_admin ON parlant.parlant_workspace_member
+    USING (workspace_id = parlant.administered_workspace_id())
+    WITH CHECK (workspace_id = parlant.administered_workspace_id());
+COMMENT ON POLICY writing_needs_admin ON parlant.parlant_workspace_member IS
+    'For admins of the workspace, should a role be granted more than SELECT; else they use parlant.grant_workspace().';

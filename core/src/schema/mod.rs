@@ -7,7 +7,7 @@ mod statement;
 pub use partition::partitioned;
 pub use statement::{Object, Statement};
 
-/// Files of `sql/` that make domains, tables and policies; a table comes after those it refers to.
+/// Files of `sql/` that make domains and tables; a table comes after those it refers to.
 const FILES: &[(&str, &str)] = &[
     ("types.sql", include_str!("../../../sql/types.sql")),
     ("parlant_audit_log.sql", include_str!("../../../sql/tables/parlant_audit_log.sql")),
@@ -35,7 +35,6 @@ const FILES: &[(&str, &str)] = &[
     ("parlant_workflow_template.sql", include_str!("../../../sql/tables/parlant_workflow_template.sql")),
     ("parlant_template_parameter.sql", include_str!("../../../sql/tables/parlant_template_parameter.sql")),
     ("parlant_conversion_history.sql", include_str!("../../../sql/tables/parlant_conversion_history.sql")),
-    ("policies.sql", include_str!("../../../sql/policies.sql")),
 ];
 
 /// A statement of `sql/` that parlant cannot tell the object of.
