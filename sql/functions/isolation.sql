@@ -224,6 +224,8 @@ CREATE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, pr
         ('function', 'install_tables', NULL),
         ('function', 'app_privileges', NULL),
         ('function', 'grant_app_role', NULL),
+        ('function', 'masked_secrets', NULL),
+        ('function', 'purge_audit_log', NULL),
         ('function', 'link_host', NULL),
         ('function', 'unlink_host', NULL),
         ('function', 'host_status', NULL),

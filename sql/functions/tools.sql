@@ -109,6 +109,7 @@ DECLARE
     opens timestamp := now_utc - length;
     earlier record;
     before_window bigint;
+    undecided bigint[];
     in_window bigint;
     in_flight bigint;
 BEGIN
@@ -121,20 +122,26 @@ BEGIN
         RETURN NULL;
     END IF;
 
-    SELECT coalesce(max(c.number) FILTER (WHERE c.called_at <= opens), 0),
-           count(*) FILTER (WHERE c.called_at > opens)
-    INTO before_window, in_window
+    SELECT coalesce(max(c.number), 0) INTO before_window
+    FROM parlant.parlant_tool_call AS c
+    WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id
+      AND c.called_at <= opens;
+    -- Numbers without a row are those of transactions that have rolled back, or, where the lock is held, may yet commit.
+    undecided := ARRAY(
+        SELECT unseen
+        FROM generate_series(greatest(before_window + 1, number - 10000), number - 1) AS unseen
+        WHERE NOT EXISTS (
+                SELECT FROM parlant.parlant_tool_call AS c
+                WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id
+                  AND c.number = unseen)
+          AND CASE WHEN pg_try_advisory_lock_shared(hashtextextended(seed || unseen, 0))
+                   THEN NOT pg_advisory_unlock_shared(hashtextextended(seed || unseen, 0)) ELSE true END);
+    -- Rows are counted after that, and all at one moment: a transaction lets go of its lock when its row can be seen.
+    SELECT count(*) FILTER (WHERE c.called_at > opens),
+           cardinality(undecided) - count(*) FILTER (WHERE c.number = ANY (undecided))
+    INTO in_window, in_flight
     FROM parlant.parlant_tool_call AS c
     WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id;
-    -- Numbers without a row are those of transactions that have rolled back, or, where the lock is held, may yet commit.
-    SELECT count(*) INTO in_flight
-    FROM generate_series(greatest(before_window + 1, number - 10000), number - 1) AS unseen
-    WHERE NOT EXISTS (
-            SELECT FROM parlant.parlant_tool_call AS c
-            WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id
-              AND c.number = unseen)
-      AND CASE WHEN pg_try_advisory_lock_shared(hashtextextended(seed || unseen, 0))
-               THEN NOT pg_advisory_unlock_shared(hashtextextended(seed || unseen, 0)) ELSE true END;
     IF in_window + in_flight < most THEN
         RETURN NULL;
     END IF;
