@@ -4,6 +4,12 @@ import csv
 import statistics
 import sys
 
+
+def figures(value):
+    """A number as precise as it can mean something."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
 comparisons = {}
 with open(sys.argv[1]) as file:
     for row in csv.DictReader(file):
@@ -15,4 +21,4 @@ for (title, unit), sides in comparisons.items():
     print(f"\n## {title}\n\n| side | {unit} | lowest – highest | ratio |\n|---|---:|---:|---:|")
     for side, values in sides.items():
         ratio = statistics.median(value / least for value, least in zip(values, floor))
-        print(f"| {side} | {statistics.median(values):.0f} | {min(values):.0f} – {max(values):.0f} | {ratio:.2f} |")
+        print(f"| {side} | {figures(statistics.median(values))} | {figures(min(values))} – {figures(max(values))} | {ratio:.2f} |")

@@ -1,0 +1,2 @@
+-- parlant_guideline
+UPDATE parlant.parlant_guideline SET priority = priority % 1000 + 1;

@@ -1,0 +1,13 @@
+CREATE EXTENSION parlant;
+INSERT INTO parlant.parlant_agent (id, workspace_id, name)
+VALUES ('00000000-0000-4000-8000-000000000000', 'acme', 'Bo');
+CREATE TABLE unaudited_guideline (LIKE parlant.parlant_guideline INCLUDING ALL);
+ALTER TABLE unaudited_guideline ADD FOREIGN KEY (workspace_id, agent_id)
+    REFERENCES parlant.parlant_agent (workspace_id, id) ON DELETE CASCADE;
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON unaudited_guideline
+    FOR EACH ROW EXECUTE FUNCTION parlant.set_updated_at();
+INSERT INTO parlant.parlant_guideline (id, agent_id, condition, action)
+SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, '00000000-0000-4000-8000-000000000000', 'c' || n, 'a'
+FROM generate_series(1, 10000) n;
+INSERT INTO unaudited_guideline SELECT * FROM parlant.parlant_guideline;
+VACUUM ANALYZE;
