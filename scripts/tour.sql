@@ -3,6 +3,7 @@
 \pset footer off
 \pset null '∅'
 SET client_min_messages = warning;
+CREATE EXTENSION parlant;
 SET search_path = parlant, public;
 
 \echo

@@ -229,7 +229,6 @@ const FUNCTIONS: &[Attempt] = &[
     (Admin, "SELECT parlant.link_host('evil')", Message("42501", "permission denied for function")),
     (Admin, "SELECT parlant.unlink_host()", Message("42501", "permission denied for function")),
     (Writer, "SELECT parlant.fill_from_parent()", Error("42501")),
-    (Writer, "SELECT parlant.expect_all(NULL)", Error("0A000")),
     (Writer, "SELECT parlant.readable_workspace_id()", Rows(&["acme"])),
     (Reader, "SELECT parlant.writable_workspace_id()", Rows(&[""])),
     // A session that is there answers like one that is not.
@@ -247,7 +246,12 @@ const FUNCTIONS: &[Attempt] = &[
 
 #[test]
 fn functions() {
-    assert_get(&world(), FUNCTIONS);
+    let world = world();
+    assert_get(&world, FUNCTIONS);
+    // No SQL can write a value of type internal; versions of PostgreSQL say so in different ways.
+    let refused = world.connect(Writer).outcome("SELECT parlant.expect_all(NULL)").expect_err("a refusal");
+    let code = refused.code().map(|state| state.code().to_owned()).unwrap_or_default();
+    assert!(["0A000", "42883"].contains(&code.as_str()), "{refused:?}");
 }
 
 /// Statements that read.
