@@ -148,7 +148,7 @@ const RULES: &[Rule] = &[
                  CROSS JOIN pg_identify_object(class, oid, 0)
                  WHERE expected <> EXISTS (SELECT FROM pg_depend
                                            WHERE (classid, objid, deptype) = (class, object.oid, 'e'))",
-        broken_by: "ALTER EXTENSION parlant DROP FUNCTION uuidv7()",
+        broken_by: "ALTER EXTENSION parlant DROP FUNCTION parlant.uuidv7()",
     },
     Rule {
         says: "no function is everybody's",
