@@ -154,13 +154,13 @@ const RULES: &[Rule] = &[
         says: "no function is everybody's",
         broken: "SELECT oid::regprocedure::text FROM our_function
                  WHERE EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0)",
-        broken_by: "GRANT EXECUTE ON FUNCTION uuidv7() TO public",
+        broken_by: "GRANT EXECUTE ON FUNCTION parlant.uuidv7() TO public",
     },
     Rule {
         says: "a function that runs as its owner chooses its schemas itself",
         broken: "SELECT oid::regprocedure::text FROM our_function
                  WHERE prosecdef AND NOT coalesce(proconfig, '{}') @> '{\"search_path=pg_catalog, pg_temp\"}'",
-        broken_by: "ALTER FUNCTION uuidv7() SECURITY DEFINER",
+        broken_by: "ALTER FUNCTION parlant.uuidv7() SECURITY DEFINER",
     },
     Rule {
         says: "arguments and results are scalars that every driver knows",
