@@ -1,0 +1,3 @@
+\ir ../../setup/behaviour.sql
+\ir ../../conventional/behaviour.sql
+VACUUM ANALYZE;

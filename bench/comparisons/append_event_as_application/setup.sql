@@ -1,0 +1,3 @@
+\ir ../../setup/sessions.sql
+\ir ../../conventional/sessions.sql
+VACUUM ANALYZE;

@@ -1,0 +1,5 @@
+-- append_event, all sessions of one agent
+\set w random(2, 2)
+\set n random(1, 10000)
+SELECT * FROM parlant.append_event(('00000000-0000-4000-8000-' || lpad(:w::text, 4, '0') || lpad(:n::text, 8, '0'))::uuid, 'customer_message',
+                                   '{"message": "A table for four at eight?"}');

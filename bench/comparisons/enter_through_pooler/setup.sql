@@ -1,0 +1,2 @@
+\ir ../../setup/sessions.sql
+VACUUM ANALYZE;

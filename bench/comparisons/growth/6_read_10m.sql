@@ -1,0 +1,5 @@
+-- read_events among 10 million
+-- connect: dbname=bench_10m
+-- needs: FULL
+\set n random(1, 100000)
+SELECT * FROM parlant.read_events(('00000000-0000-4000-8000-0001' || lpad(:n::text, 8, '0'))::uuid, -100);

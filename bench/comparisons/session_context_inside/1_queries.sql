@@ -1,0 +1,3 @@
+-- the plain queries
+\set n random(1, 100)
+SELECT plain_queries(('00000000-0000-4000-8000-0001' || lpad((:n::integer * 10)::text, 8, '0'))::uuid);
