@@ -37,14 +37,6 @@ IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'masked_secrets_wrapper';
 
-CREATE OR REPLACE FUNCTION "condition_outcome"(
-	"condition" TEXT, /* & str */
-	"variables" jsonb /* JsonbText */
-) RETURNS bool /* Option < bool > */
-IMMUTABLE STRICT PARALLEL SAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'condition_outcome_wrapper';
-
 CREATE OR REPLACE FUNCTION "is_disabled_by"(
 	"failures" INT /* i32 */
 ) RETURNS bool /* bool */
@@ -92,6 +84,20 @@ STABLE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'search_knowledge_wrapper';
 
+CREATE OR REPLACE FUNCTION "canned_response_score"(
+	"template" TEXT, /* & str */
+	"tags" jsonb, /* Option < Jsonb > */
+	"conditions" jsonb, /* Option < Jsonb > */
+	"priority" INT, /* i32 */
+	"requires_exact_match" bool, /* bool */
+	"query" TEXT, /* Option < & str > */
+	"configuration" oid, /* pg_sys :: Oid */
+	"variables" jsonb /* Jsonb */
+) RETURNS double precision /* Result < Option < f64 > , ErrorReport > */
+IMMUTABLE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'canned_response_score_wrapper';
+
 CREATE OR REPLACE FUNCTION "json_schema_violations"(
 	"schema" jsonb, /* JsonbText */
 	"document" jsonb /* JsonbText */
@@ -105,7 +111,7 @@ AS 'MODULE_PATHNAME', 'json_schema_violations_wrapper';
 
 CREATE OR REPLACE FUNCTION "missing_variables"(
 	"template" TEXT, /* & str */
-	"variables" jsonb /* JsonbText */
+	"variables" jsonb /* Jsonb */
 ) RETURNS jsonb /* Option < JsonbOut > */
 IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
@@ -113,7 +119,7 @@ AS 'MODULE_PATHNAME', 'missing_variables_wrapper';
 
 CREATE OR REPLACE FUNCTION "render_template"(
 	"template" TEXT, /* & str */
-	"variables" jsonb /* JsonbText */
+	"variables" jsonb /* Jsonb */
 ) RETURNS TEXT /* Result < String, ErrorReport > */
 IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
@@ -132,6 +138,14 @@ CREATE OR REPLACE FUNCTION "glossary_is_ready"(
 STRICT VOLATILE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'glossary_is_ready_wrapper';
+
+CREATE OR REPLACE FUNCTION "row_version"(
+	"xmin" xid, /* pg_sys :: TransactionId */
+	"ctid" tid /* pg_sys :: ItemPointerData */
+) RETURNS bigint /* i64 */
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'row_version_wrapper';
 
 CREATE OR REPLACE FUNCTION "term_mentions"(
 	"key" TEXT, /* & str */
@@ -325,7 +339,7 @@ LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'customer_may_start_wrapper';
 
 CREATE OR REPLACE FUNCTION "shows_agent"(
-	"workspace_id" TEXT, /* Option < & str > */
+	"workspace_id" text, /* Option < Unread > */
 	"agent_id" uuid /* Option < Uuid > */
 ) RETURNS bool /* Result < bool, ErrorReport > */
 STABLE PARALLEL SAFE
@@ -333,7 +347,7 @@ LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'shows_agent_wrapper';
 
 CREATE OR REPLACE FUNCTION "shows_journey"(
-	"workspace_id" TEXT, /* Option < & str > */
+	"workspace_id" text, /* Option < Unread > */
 	"journey_id" uuid /* Option < Uuid > */
 ) RETURNS bool /* Result < bool, ErrorReport > */
 STABLE PARALLEL SAFE
@@ -341,7 +355,7 @@ LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'shows_journey_wrapper';
 
 CREATE OR REPLACE FUNCTION "shows_session"(
-	"workspace_id" TEXT, /* Option < & str > */
+	"workspace_id" text, /* Option < Unread > */
 	"session_id" uuid /* Option < Uuid > */
 ) RETURNS bool /* Result < bool, ErrorReport > */
 STABLE PARALLEL SAFE
@@ -350,7 +364,7 @@ AS 'MODULE_PATHNAME', 'shows_session_wrapper';
 
 CREATE OR REPLACE FUNCTION "evaluate_condition"(
 	"expression" TEXT, /* & str */
-	"variables" jsonb /* JsonbText */
+	"variables" jsonb /* Jsonb */
 ) RETURNS bool /* Result < bool, ErrorReport > */
 IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
@@ -358,7 +372,7 @@ AS 'MODULE_PATHNAME', 'evaluate_condition_wrapper';
 
 CREATE OR REPLACE FUNCTION "judge_condition"(
 	"expression" TEXT, /* & str */
-	"variables" jsonb /* JsonbText */
+	"variables" jsonb /* Jsonb */
 ) RETURNS TABLE (
 	"holds" bool,  /* Option < bool > */
 	"missing" jsonb,  /* JsonbOut */
@@ -677,6 +691,8 @@ CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, na
         -- Journeys
         ('function', 'checked_journey_definition', 'EXECUTE'),
         ('function', 'condition_variables', 'EXECUTE'),
+        ('function', 'condition_variables_over', 'EXECUTE'),
+        ('function', 'states_from', 'EXECUTE'),
         ('function', 'draw_journey', 'EXECUTE'),
         ('function', 'journey_tools', 'EXECUTE'),
         ('function', 'judge_condition', 'EXECUTE'),
@@ -714,8 +730,12 @@ CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, na
         ('function', 'tool_call_possible_at', 'EXECUTE'),
         ('function', 'tool_identifier', 'EXECUTE'),
         ('function', 'tool_name', 'EXECUTE'),
-        ('function', 'usable_tools', 'EXECUTE'),
-        ('function', 'condition_outcome', 'EXECUTE'),
+        ('function', 'canned_response_score', 'EXECUTE'),
+        ('function', 'canned_responses_of', 'EXECUTE'),
+        ('function', 'guidelines_of', 'EXECUTE'),
+        ('function', 'mentioned_terms', 'EXECUTE'),
+        ('function', 'row_version', 'EXECUTE'),
+        ('function', 'variables_of', 'EXECUTE'),
         ('function', 'host_tools', 'EXECUTE'),
         ('function', 'is_disabled_by', 'EXECUTE'),
         ('function', 'tool_health', 'EXECUTE'),
@@ -988,8 +1008,10 @@ COMMENT ON FUNCTION parlant.term_mentions(text, text, text) IS
     'Internal: the mentions of a glossary''s terms in a text. Call find_terms.';
 COMMENT ON FUNCTION parlant.json_schema_violations(jsonb, jsonb) IS
     'Every rule of a JSON Schema that a document breaks, at most 100, each with a JSON Pointer to what is wrong.';
-COMMENT ON FUNCTION parlant.condition_outcome(text, jsonb) IS
-    'Internal: whether a condition holds; NULL where it is no expression, but a sentence for a model to judge.';
+COMMENT ON FUNCTION parlant.canned_response_score(text, jsonb, jsonb, integer, boolean, text, oid, jsonb) IS
+    'Internal: how well a canned response fits a query, from 0 to 1; NULL if it does not. Call find_canned_responses.';
+COMMENT ON FUNCTION parlant.row_version(xid, tid) IS
+    'Internal: a hash of a version of a row, by who wrote it and where it is.';
 
 CREATE OR REPLACE FUNCTION parlant.refuse_unknown(kind text, id text) RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
@@ -1002,6 +1024,33 @@ END $$;
 COMMENT ON FUNCTION parlant.refuse_unknown(text, text) IS
     'Internal: the error for what is not there, or not visible, which look the same.';
 
+CREATE OR REPLACE FUNCTION parlant.mentioned_terms(workspace_id text, agent_id uuid, content text)
+    RETURNS TABLE (term_id uuid, matched text, "position" integer)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+#variable_conflict use_column
+DECLARE
+    key text;
+    glossary text;
+BEGIN
+    -- A version of a row is known by where it is and by who wrote it, so every change of a term changes the key.
+    SELECT mentioned_terms.agent_id || ' ' || count(*) || ' ' || bit_xor(parlant.row_version(xmin, ctid)) INTO key
+    FROM parlant.parlant_term AS term
+    WHERE term.workspace_id = mentioned_terms.workspace_id AND term.agent_id = mentioned_terms.agent_id;
+    IF key IS NULL THEN
+        RETURN;
+    END IF;
+    IF NOT parlant.glossary_is_ready(key) THEN
+        SELECT string_agg(term.id || ' ' || term.importance || ' ' || to_char(term.created_at, 'YYYYMMDDHH24MISSUS') || ' '
+                          || length(term.name) || ' ' || term.name || coalesce(term.synonyms, '[]'), '')
+        INTO glossary
+        FROM parlant.parlant_term AS term
+        WHERE term.workspace_id = mentioned_terms.workspace_id AND term.agent_id = mentioned_terms.agent_id;
+    END IF;
+    RETURN QUERY SELECT * FROM parlant.term_mentions(key, glossary, mentioned_terms.content);
+END $$;
+COMMENT ON FUNCTION parlant.mentioned_terms(text, uuid, text) IS
+    'Internal: the mentions of an agent''s terms in a text. Call find_terms.';
+
 CREATE OR REPLACE FUNCTION parlant.find_terms(agent_id uuid, content text)
     RETURNS TABLE (term_id uuid, name text, matched text, "position" integer, description text, importance integer)
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
@@ -1009,28 +1058,13 @@ CREATE OR REPLACE FUNCTION parlant.find_terms(agent_id uuid, content text)
 DECLARE
     agent_workspace text := (SELECT agent.workspace_id FROM parlant.parlant_agent AS agent
                              WHERE agent.id = find_terms.agent_id AND agent.deleted_at IS NULL);
-    key text;
-    glossary text;
 BEGIN
     IF agent_workspace IS NULL THEN
         PERFORM parlant.refuse_unknown('agent', find_terms.agent_id::text);
     END IF;
-    -- A version of a row is known by where it is and by who wrote it, so every change of a term changes the key.
-    SELECT find_terms.agent_id || ' ' || count(*) || ' ' || coalesce(bit_xor(hashtextextended(xmin::text, hashtid(ctid))), 0)
-    INTO key
-    FROM parlant.parlant_term AS term
-    WHERE term.workspace_id = agent_workspace AND term.agent_id = find_terms.agent_id;
-    IF NOT parlant.glossary_is_ready(key) THEN
-        SELECT string_agg(term.id || ' ' || term.importance || ' ' || to_char(term.created_at, 'YYYYMMDDHH24MISSUS') || ' '
-                          || length(term.name) || ' ' || term.name || coalesce(term.synonyms, '[]'), '')
-        INTO glossary
-        FROM parlant.parlant_term AS term
-        WHERE term.workspace_id = agent_workspace AND term.agent_id = find_terms.agent_id;
-    END IF;
-
     RETURN QUERY
     SELECT term.id, term.name, mention.matched, mention."position", term.description, term.importance
-    FROM parlant.term_mentions(key, glossary, find_terms.content) AS mention
+    FROM parlant.mentioned_terms(agent_workspace, find_terms.agent_id, find_terms.content) AS mention
     JOIN parlant.parlant_term AS term ON term.id = mention.term_id AND term.workspace_id = agent_workspace
     ORDER BY mention."position";
 END $$;
@@ -1039,46 +1073,54 @@ COMMENT ON FUNCTION parlant.find_terms(uuid, text) IS
     'first, whatever case and accents; where two terms share words, the more important one. Positions count characters '
     'from 1.';
 
-CREATE OR REPLACE FUNCTION parlant.session_variables(session_id uuid, include_private boolean DEFAULT true) RETURNS jsonb
-    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
-DECLARE
-    session record;
-    far jsonb;
-    near jsonb;
-    shows_private boolean := include_private AND parlant.current_customer_id() IS NULL;
-BEGIN
-    SELECT s.workspace_id, s.agent_id, s.customer_id, s.variables INTO session
-    FROM parlant.parlant_session AS s WHERE s.id = session_variables.session_id;
-    IF NOT FOUND THEN
-        PERFORM parlant.refuse_unknown('session', session_variables.session_id::text);
-    END IF;
-
+CREATE OR REPLACE FUNCTION parlant.variables_of(workspace_id text, agent_id uuid, session_id uuid, customer_id text, own jsonb)
+    RETURNS TABLE (known jsonb, told jsonb)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1 AS $$
     -- The nearest value decides, also whether it is private: what lies behind a private one stays hidden.
-    SELECT jsonb_object_agg(key, value) FILTER (WHERE distance > 1 AND (shows_private OR NOT is_private)),
-           jsonb_object_agg(key, value) FILTER (WHERE distance = 1 AND (shows_private OR NOT is_private))
-    INTO far, near
+    SELECT coalesce(jsonb_object_agg(key, value) FILTER (WHERE distance > 1 AND is_known), '{}') || coalesce(own, '{}')
+           || coalesce(jsonb_object_agg(key, value) FILTER (WHERE distance = 1 AND is_known), '{}'),
+           coalesce(jsonb_object_agg(key, value) FILTER (WHERE distance > 1 AND NOT is_private), '{}') || coalesce(own, '{}')
+           || coalesce(jsonb_object_agg(key, value) FILTER (WHERE distance = 1 AND NOT is_private), '{}')
     FROM (
-        SELECT DISTINCT ON (key) key, value, is_private, distance
+        SELECT DISTINCT ON (key) key, value, is_private, distance,
+               NOT is_private OR parlant.current_customer_id() IS NULL AS is_known
         FROM (
             SELECT v.key, v.value, v.is_private, 1 AS distance FROM parlant.parlant_variable AS v
-            WHERE v.workspace_id = session.workspace_id AND v.agent_id = session.agent_id
-              AND v.session_id = session_variables.session_id AND v.customer_id IS NULL
+            WHERE v.workspace_id = variables_of.workspace_id AND v.agent_id = variables_of.agent_id
+              AND v.session_id = variables_of.session_id AND v.customer_id IS NULL
             UNION ALL
             SELECT v.key, v.value, v.is_private, 2 FROM parlant.parlant_variable AS v
-            WHERE v.workspace_id = session.workspace_id AND v.agent_id = session.agent_id
-              AND v.session_id IS NULL AND v.customer_id = session.customer_id
+            WHERE v.workspace_id = variables_of.workspace_id AND v.agent_id = variables_of.agent_id
+              AND v.session_id IS NULL AND v.customer_id = variables_of.customer_id
             UNION ALL
             SELECT v.key, v.value, v.is_private, 3 FROM parlant.parlant_variable AS v
-            WHERE v.workspace_id = session.workspace_id AND v.agent_id = session.agent_id
+            WHERE v.workspace_id = variables_of.workspace_id AND v.agent_id = variables_of.agent_id
               AND v.session_id IS NULL AND v.customer_id IS NULL
             UNION ALL
             SELECT v.key, v.value, v.is_private, 4 FROM parlant.parlant_variable AS v
-            WHERE v.workspace_id = session.workspace_id AND v.agent_id IS NULL
+            WHERE v.workspace_id = variables_of.workspace_id AND v.agent_id IS NULL
               AND v.session_id IS NULL AND v.customer_id IS NULL
         ) AS visible
         ORDER BY key, distance
-    ) AS nearest;
-    RETURN coalesce(far, '{}') || coalesce(session.variables, '{}') || coalesce(near, '{}');
+    ) AS nearest
+$$;
+COMMENT ON FUNCTION parlant.variables_of(text, uuid, uuid, text, jsonb) IS
+    'Internal: the variables of a session that the transaction knows, and those that may be told to its customer: the '
+    'private ones are for users alone.';
+
+CREATE OR REPLACE FUNCTION parlant.session_variables(session_id uuid, include_private boolean DEFAULT true) RETURNS jsonb
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    variables jsonb;
+BEGIN
+    SELECT CASE WHEN include_private THEN v.known ELSE v.told END INTO variables
+    FROM parlant.parlant_session AS s,
+         parlant.variables_of(s.workspace_id, s.agent_id, s.id, s.customer_id, s.variables) AS v
+    WHERE s.id = session_variables.session_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('session', session_variables.session_id::text);
+    END IF;
+    RETURN variables;
 END $$;
 COMMENT ON FUNCTION parlant.session_variables(uuid, boolean) IS
     'The variables of a session: of each key the nearest, from the session''s rows of parlant_variable, its column '
@@ -1106,9 +1148,10 @@ BEGIN
             DETAIL = 'This is of type ' || jsonb_typeof(variables) || '.',
             HINT = 'Pass names and values: {"name": "Ada"}.';
     END IF;
-    SELECT r.template, r.enabled INTO response
+    SELECT r.template, r.enabled, v.told INTO response
     FROM parlant.parlant_session AS s
     JOIN parlant.parlant_canned_response AS r ON r.workspace_id = s.workspace_id AND r.agent_id = s.agent_id
+    CROSS JOIN LATERAL parlant.variables_of(s.workspace_id, s.agent_id, s.id, s.customer_id, s.variables) AS v
     WHERE s.id = render_canned_response.session_id AND r.id = render_canned_response.canned_response_id;
     IF NOT FOUND THEN
         PERFORM parlant.refuse_unknown('canned response', coalesce(canned_response_id::text, 'NULL') || ' of session '
@@ -1119,8 +1162,7 @@ BEGIN
             DETAIL = 'A disabled canned response is kept and not offered.',
             HINT = 'Use one that find_canned_responses returns, or enable it.';
     END IF;
-    RETURN parlant.render_template(response.template,
-                                   parlant.session_variables(session_id, false) || coalesce(variables, '{}'));
+    RETURN parlant.render_template(response.template, response.told || coalesce(variables, '{}'));
 END $$;
 COMMENT ON FUNCTION parlant.render_canned_response(uuid, uuid, jsonb) IS
     'The text of a canned response in a session: its template with the session''s variables, apart from private ones, '
@@ -1222,6 +1264,24 @@ COMMENT ON FUNCTION parlant.set_variable(uuid, text, jsonb, text, uuid, text, bo
     'the change with the old and the new value, or only that there was one if the variable is private. What is left '
     'out of is_private and description stays.';
 
+CREATE OR REPLACE FUNCTION parlant.guidelines_of(workspace_id text, agent_id uuid, journey_id uuid)
+    RETURNS TABLE (guideline_id uuid, condition text, action text, effective_priority integer, journey_condition text,
+                   tool_ids jsonb)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 100 AS $$
+    SELECT guideline.id, guideline.condition, guideline.action,
+           coalesce(link.priority_override, guideline.priority), link.journey_specific_condition,
+           coalesce(guideline.tool_ids, '[]')
+    FROM parlant.parlant_guideline AS guideline
+    LEFT JOIN parlant.parlant_journey_guideline AS link
+      ON link.workspace_id = guidelines_of.workspace_id AND link.guideline_id = guideline.id
+     AND link.journey_id = guidelines_of.journey_id
+    WHERE guideline.workspace_id = guidelines_of.workspace_id AND guideline.agent_id = guidelines_of.agent_id
+      AND guideline.enabled AND coalesce(link.enabled, true)
+    ORDER BY 4 DESC, guideline.created_at, guideline.id
+$$;
+COMMENT ON FUNCTION parlant.guidelines_of(text, uuid, uuid) IS
+    'Internal: the guidelines of an agent as they apply in a journey. Call session_guidelines.';
+
 CREATE OR REPLACE FUNCTION parlant.session_guidelines(session_id uuid)
     RETURNS TABLE (guideline_id uuid, condition text, action text, effective_priority integer, journey_condition text,
                    tool_ids jsonb)
@@ -1236,16 +1296,7 @@ BEGIN
         PERFORM parlant.refuse_unknown('session', session_guidelines.session_id::text);
     END IF;
     RETURN QUERY
-    SELECT guideline.id, guideline.condition, guideline.action,
-           coalesce(link.priority_override, guideline.priority), link.journey_specific_condition,
-           coalesce(guideline.tool_ids, '[]')
-    FROM parlant.parlant_guideline AS guideline
-    LEFT JOIN parlant.parlant_journey_guideline AS link
-      ON link.workspace_id = guideline.workspace_id AND link.guideline_id = guideline.id
-     AND link.journey_id = session.current_journey_id
-    WHERE guideline.workspace_id = session.workspace_id AND guideline.agent_id = session.agent_id
-      AND guideline.enabled AND coalesce(link.enabled, true)
-    ORDER BY 4 DESC, guideline.created_at, guideline.id;
+    SELECT * FROM parlant.guidelines_of(session.workspace_id, session.agent_id, session.current_journey_id);
 END $$;
 COMMENT ON FUNCTION parlant.session_guidelines(uuid) IS
     'The guidelines that apply in a session, the most important first: its agent''s enabled ones, with what the current '
@@ -1286,6 +1337,34 @@ $$;
 COMMENT ON FUNCTION parlant.search_configuration(text) IS
     'Internal: the text search configuration for a language tag.';
 
+CREATE OR REPLACE FUNCTION parlant.canned_responses_of(workspace_id text, agent_id uuid, configuration regconfig, query text, category text,
+                                            max_results integer, known jsonb, told jsonb)
+    RETURNS TABLE (canned_response_id uuid, template text, score double precision, renderable boolean, missing jsonb)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 10 AS $$
+    SELECT best.id, best.template, best.score, coalesce(lacks.names = '[]', false), coalesce(lacks.names, '[]')
+    FROM (
+        SELECT fit.*
+        FROM (
+            SELECT response.id, response.template, response.priority, response.created_at,
+                   parlant.canned_response_score(response.template, response.tags, response.conditions, response.priority,
+                       response.requires_exact_match, canned_responses_of.query, canned_responses_of.configuration,
+                       canned_responses_of.known) AS score
+            FROM parlant.parlant_canned_response AS response
+            WHERE response.workspace_id = canned_responses_of.workspace_id
+              AND response.agent_id = canned_responses_of.agent_id AND response.enabled
+              AND (canned_responses_of.category IS NULL OR lower(response.category) = lower(canned_responses_of.category))
+            -- So that no score is computed twice.
+            OFFSET 0) AS fit
+        WHERE fit.score IS NOT NULL
+        ORDER BY fit.score DESC, fit.priority DESC, fit.created_at, fit.id
+        LIMIT canned_responses_of.max_results) AS best
+    CROSS JOIN LATERAL (SELECT parlant.missing_variables(best.template, canned_responses_of.told) AS names OFFSET 0) AS lacks
+    ORDER BY best.score DESC, best.priority DESC, best.created_at, best.id
+$$;
+COMMENT ON FUNCTION parlant.canned_responses_of(text, uuid, regconfig, text, text, integer, jsonb, jsonb) IS
+    'Internal: the canned responses of an agent that fit a query, by the variables that conditions know and that may be '
+    'told. Call find_canned_responses.';
+
 CREATE OR REPLACE FUNCTION parlant.find_canned_responses(session_id uuid, query text DEFAULT NULL, category text DEFAULT NULL,
                                               max_results integer DEFAULT 10)
     RETURNS TABLE (canned_response_id uuid, template text, score double precision, renderable boolean, missing jsonb)
@@ -1293,11 +1372,6 @@ CREATE OR REPLACE FUNCTION parlant.find_canned_responses(session_id uuid, query 
 #variable_conflict use_column
 DECLARE
     session record;
-    all_variables jsonb;
-    variables jsonb;
-    configuration regconfig;
-    words tsvector;
-    wanted text := nullif(lower(btrim(regexp_replace(find_canned_responses.query, '\s+', ' ', 'g'))), '');
 BEGIN
     IF max_results IS NULL OR max_results NOT BETWEEN 1 AND 1000 THEN
         RAISE EXCEPTION 'max_results is out of range' USING
@@ -1310,54 +1384,19 @@ BEGIN
             DETAIL = 'It has ' || length(query) || ' characters, more than the 10000 allowed.',
             HINT = 'Pass what the customer has just said.';
     END IF;
-    SELECT s.workspace_id, s.agent_id, s.locale INTO session
-    FROM parlant.parlant_session AS s WHERE s.id = find_canned_responses.session_id;
+    SELECT s.workspace_id, s.agent_id, parlant.search_configuration(s.locale) AS configuration, variables.known,
+           variables.told
+    INTO session
+    FROM parlant.parlant_session AS s,
+         parlant.variables_of(s.workspace_id, s.agent_id, s.id, s.customer_id, s.variables) AS variables
+    WHERE s.id = find_canned_responses.session_id;
     IF NOT FOUND THEN
         PERFORM parlant.refuse_unknown('session', find_canned_responses.session_id::text);
     END IF;
-    all_variables := parlant.session_variables(find_canned_responses.session_id);
-    variables := parlant.session_variables(find_canned_responses.session_id, false);
-    configuration := parlant.search_configuration(session.locale);
-    words := to_tsvector(configuration, wanted);
-
     RETURN QUERY
-    SELECT best.id, best.template, best.score, coalesce(lacks.names = '[]', false), coalesce(lacks.names, '[]')
-    FROM (
-        SELECT response.id, response.template, response.priority, response.created_at,
-               CASE
-                   WHEN wanted IS NULL THEN 0.2 * coalesce(condition.holds, false)::int + 0.1 * response.priority / 1000.0
-                   WHEN exact.matches THEN 1
-                   ELSE 0.4 * shared.words + 0.3 * shared.tags + 0.2 * coalesce(condition.holds, false)::int
-                        + 0.1 * response.priority / 1000.0
-               END::double precision AS score
-        FROM parlant.parlant_canned_response AS response
-        CROSS JOIN LATERAL (
-            -- Conditions are alternatives. Those that are no expressions are for the engine to judge.
-            SELECT bool_or(outcome) AS holds, bool_or(outcome IS NULL) AS is_open, count(*) AS number
-            FROM (SELECT parlant.condition_outcome(text, all_variables) AS outcome
-                  FROM jsonb_array_elements_text(coalesce(response.conditions, '[]')) AS text) AS judged) AS condition
-        CROSS JOIN LATERAL (
-            SELECT wanted = lower(btrim(regexp_replace(response.template, '\s+', ' ', 'g')))
-                   OR coalesce(bool_or(wanted = lower(btrim(tag))), false) AS matches
-            FROM jsonb_array_elements_text(coalesce(response.tags, '[]')) AS tag) AS exact
-        CROSS JOIN LATERAL (SELECT tsvector_to_array(to_tsvector(configuration, response.template)) AS lexemes) AS said
-        CROSS JOIN LATERAL (
-            SELECT (SELECT coalesce(count(*) FILTER (WHERE lexeme = ANY (said.lexemes))
-                                    ::numeric / nullif(count(*), 0), 0)
-                    FROM unnest(tsvector_to_array(words)) AS lexeme) AS words,
-                   (SELECT coalesce(count(*) FILTER (WHERE to_tsvector(configuration, tag) <> ''
-                                                     AND tsvector_to_array(words) @> tsvector_to_array(to_tsvector(configuration, tag)))
-                                    ::numeric / nullif(count(*), 0), 0)
-                    FROM jsonb_array_elements_text(coalesce(response.tags, '[]')) AS tag) AS tags) AS shared
-        WHERE response.workspace_id = session.workspace_id AND response.agent_id = session.agent_id AND response.enabled
-          AND (find_canned_responses.category IS NULL OR lower(response.category) = lower(find_canned_responses.category))
-          AND (condition.number = 0 OR condition.holds OR condition.is_open)
-          AND (wanted IS NULL OR exact.matches
-               OR NOT response.requires_exact_match AND (shared.words > 0 OR shared.tags > 0 OR coalesce(condition.holds, false)))
-        ORDER BY score DESC, response.priority DESC, response.created_at, response.id
-        LIMIT find_canned_responses.max_results) AS best
-    CROSS JOIN LATERAL (SELECT parlant.missing_variables(best.template, variables) AS names) AS lacks
-    ORDER BY best.score DESC, best.priority DESC, best.created_at, best.id;
+    SELECT * FROM parlant.canned_responses_of(session.workspace_id, session.agent_id, session.configuration,
+        find_canned_responses.query, find_canned_responses.category, find_canned_responses.max_results, session.known,
+        session.told);
 END $$;
 COMMENT ON FUNCTION parlant.find_canned_responses(uuid, text, text, integer) IS
     'The canned responses of a session''s agent that fit a query, the best first, and what each lacks to be rendered '
@@ -1404,6 +1443,7 @@ CREATE OR REPLACE FUNCTION parlant.session_context(session_id uuid, recent_event
 DECLARE
     session record;
     agent jsonb;
+    condition_variables jsonb;
     journey jsonb;
     guidelines jsonb;
     terms jsonb;
@@ -1418,14 +1458,17 @@ BEGIN
             DETAIL = 'It is ' || coalesce(recent_events::text, 'NULL') || '.',
             HINT = 'Pass a number from 0 to 1000; read_events reads more.';
     END IF;
-    SELECT s.workspace_id, s.agent_id, s.current_journey_id, s.current_state_id, jsonb_build_object(
+    SELECT s.workspace_id, s.agent_id, parlant.search_configuration(s.locale) AS configuration, s.current_journey_id,
+           s.current_state_id, v.known, v.told, jsonb_build_object(
         'session_id', s.id, 'status', s.status, 'mode', s.mode, 'title', s.title, 'session_type', s.session_type,
         'user_id', s.user_id, 'customer_id', s.customer_id, 'locale', s.locale, 'timezone', s.timezone, 'tags', s.tags,
         'metadata', s.metadata, 'event_count', s.event_count, 'message_count', s.message_count,
         'started_at', timezone('utc', s.started_at), 'last_activity_at', timezone('utc', s.last_activity_at),
         'ended_at', timezone('utc', s.ended_at)) AS document
     INTO session
-    FROM parlant.parlant_session AS s WHERE s.id = session_context.session_id;
+    FROM parlant.parlant_session AS s,
+         parlant.variables_of(s.workspace_id, s.agent_id, s.id, s.customer_id, s.variables) AS v
+    WHERE s.id = session_context.session_id;
     IF NOT FOUND THEN
         PERFORM parlant.refuse_unknown('session', session_context.session_id::text);
     END IF;
@@ -1447,14 +1490,16 @@ BEGIN
     END IF;
 
     IF session.current_journey_id IS NOT NULL THEN
+        condition_variables := parlant.condition_variables_over(session_context.session_id, session.known);
         SELECT jsonb_build_object(
             'journey_id', j.id, 'title', j.title, 'description', j.description, 'allow_skipping', j.allow_skipping,
             'allow_revisiting', j.allow_revisiting, 'state_id', s.id, 'state_name', s.name, 'state_type', s.state_type,
             'prompt', s.chat_prompt, 'tool_id', s.tool_id, 'tool_config', s.tool_config, 'condition', s.condition,
             'is_final', s.is_final, 'allow_skip', s.allow_skip,
             'next_states', coalesce((
-                SELECT jsonb_agg(to_jsonb(next) - 'place' ORDER BY next.place)
-                FROM (SELECT n.*, row_number() OVER () AS place FROM parlant.next_states(session_context.session_id) AS n) AS next),
+                SELECT jsonb_agg(next)
+                FROM parlant.states_from(session.workspace_id, session.current_journey_id, session.current_state_id,
+                                         condition_variables) AS next),
                 '[]'))
         INTO journey
         FROM parlant.parlant_journey AS j
@@ -1463,8 +1508,9 @@ BEGIN
         WHERE j.workspace_id = session.workspace_id AND j.id = session.current_journey_id;
     END IF;
 
-    SELECT jsonb_agg(to_jsonb(g) - 'place' ORDER BY g.place) INTO guidelines
-    FROM (SELECT g.*, row_number() OVER () AS place FROM parlant.session_guidelines(session_context.session_id) AS g LIMIT 1000) AS g;
+    SELECT jsonb_agg(g) INTO guidelines
+    FROM (SELECT * FROM parlant.guidelines_of(session.workspace_id, session.agent_id, session.current_journey_id)
+          LIMIT 1000) AS g;
 
     SELECT jsonb_agg(jsonb_build_object(
                'offset', e."offset", 'event_id', e.id, 'event_type', e.event_type, 'content', e.content, 'metadata', e.metadata,
@@ -1483,19 +1529,22 @@ BEGIN
     IF messages <> '' THEN
         SELECT jsonb_agg(jsonb_build_object('term_id', t.term_id, 'name', t.name, 'description', t.description,
                                             'importance', t.importance) ORDER BY t.importance DESC, t.name) INTO terms
-        FROM (SELECT DISTINCT f.term_id, f.name, f.description, f.importance
-              FROM parlant.find_terms(session.agent_id, left(messages, 200000)) AS f
-              ORDER BY f.importance DESC, f.name LIMIT 100) AS t;
+        FROM (SELECT term.id AS term_id, term.name, term.description, term.importance
+              FROM parlant.parlant_term AS term
+              WHERE term.workspace_id = session.workspace_id AND term.id IN (
+                  SELECT mention.term_id
+                  FROM parlant.mentioned_terms(session.workspace_id, session.agent_id, left(messages, 200000)) AS mention)
+              ORDER BY term.importance DESC, term.name LIMIT 100) AS t;
     END IF;
 
-    SELECT jsonb_agg(to_jsonb(c) - 'place' ORDER BY c.place) INTO canned_responses
-    FROM (SELECT c.*, row_number() OVER () AS place
-          FROM parlant.find_canned_responses(session_context.session_id, left(last_message, 10000)) AS c) AS c;
+    SELECT jsonb_agg(c) INTO canned_responses
+    FROM parlant.canned_responses_of(session.workspace_id, session.agent_id, session.configuration, left(last_message, 10000),
+                                     NULL, 10, session.known, session.told) AS c;
 
     RETURN jsonb_build_object(
         'agent', agent, 'session', session.document, 'journey', journey, 'guidelines', coalesce(guidelines, '[]'),
         'tools', parlant.agent_tools(session.agent_id), 'terms', coalesce(terms, '[]'),
-        'variables', parlant.session_variables(session_context.session_id),
+        'variables', session.known,
         'canned_responses', coalesce(canned_responses, '[]'), 'events', coalesce(events, '[]'));
 END $$;
 COMMENT ON FUNCTION parlant.session_context(uuid, integer) IS
@@ -1553,23 +1602,6 @@ COMMENT ON FUNCTION parlant.refresh_behaviour_totals() IS
 
 -- Tools: what agents may call, calls within their limits, and the health of what runs them.
 
-CREATE OR REPLACE FUNCTION parlant.usable_tools(agent_id uuid)
-    RETURNS TABLE (tool_id uuid, configuration jsonb, priority integer, place bigint)
-    LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT tool.id, coalesce(assignment.configuration, '{}'), coalesce(assignment.priority, 100),
-           row_number() OVER (ORDER BY coalesce(assignment.priority, 100) DESC, tool.created_at, tool.id)
-    FROM parlant.parlant_agent AS agent
-    JOIN parlant.parlant_tool AS tool ON tool.workspace_id = agent.workspace_id
-    LEFT JOIN parlant.parlant_agent_tool AS assignment
-      ON assignment.workspace_id = agent.workspace_id AND assignment.agent_id = agent.id
-     AND assignment.tool_id = tool.id
-    WHERE agent.id = usable_tools.agent_id AND agent.deleted_at IS NULL
-      AND tool.enabled AND NOT tool.is_deprecated AND coalesce(assignment.enabled, tool.is_public)
-$$;
-COMMENT ON FUNCTION parlant.usable_tools(uuid) IS
-    'Internal: the tools that an agent may call, with their places in order: assigned or public ones that are enabled '
-    'and not deprecated.';
-
 CREATE OR REPLACE FUNCTION parlant.tool_name(name text, longest integer) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT CASE WHEN length(name) <= longest THEN name ELSE left(name, longest - 9) || '_' || left(md5(name), 8) END
@@ -1587,6 +1619,7 @@ COMMENT ON FUNCTION parlant.object_schema(jsonb) IS
 CREATE OR REPLACE FUNCTION parlant.agent_tools(agent_id uuid, format text DEFAULT 'parlant') RETURNS jsonb
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
+    workspace text;
     tools jsonb;
 BEGIN
     IF format IS NULL OR format NOT IN ('parlant', 'openai', 'mcp') THEN
@@ -1595,7 +1628,8 @@ BEGIN
             DETAIL = 'Formats are parlant, openai and mcp.',
             HINT = 'Pass one of them, or leave it out for parlant.';
     END IF;
-    PERFORM FROM parlant.parlant_agent AS agent WHERE agent.id = agent_tools.agent_id AND agent.deleted_at IS NULL;
+    SELECT agent.workspace_id INTO workspace
+    FROM parlant.parlant_agent AS agent WHERE agent.id = agent_tools.agent_id AND agent.deleted_at IS NULL;
     IF NOT FOUND THEN
         PERFORM parlant.refuse_unknown('agent', agent_id::text);
     END IF;
@@ -1619,12 +1653,17 @@ BEGIN
                 'usage_guidelines', tool.usage_guidelines, 'execution_timeout', tool.execution_timeout,
                 'retry_policy', tool.retry_policy, 'error_handling', tool.error_handling,
                 'rate_limit_per_minute', tool.rate_limit_per_minute, 'rate_limit_per_hour', tool.rate_limit_per_hour,
-                'requires_auth', tool.requires_auth, 'auth_type', tool.auth_type, 'priority', usable.priority)
+                'requires_auth', tool.requires_auth, 'auth_type', tool.auth_type, 'priority', coalesce(assignment.priority, 100))
         END
-        ORDER BY usable.place)
+        ORDER BY coalesce(assignment.priority, 100) DESC, tool.created_at, tool.id)
     INTO tools
-    FROM parlant.usable_tools(agent_tools.agent_id) AS usable
-    JOIN parlant.parlant_tool AS tool ON tool.id = usable.tool_id;
+    FROM parlant.parlant_tool AS tool
+    LEFT JOIN parlant.parlant_agent_tool AS assignment
+      ON assignment.workspace_id = workspace AND assignment.agent_id = agent_tools.agent_id
+     AND assignment.tool_id = tool.id
+    -- Assigned or public.
+    WHERE tool.workspace_id = workspace AND tool.enabled AND NOT tool.is_deprecated
+      AND coalesce(assignment.enabled, tool.is_public);
 
     RETURN CASE format WHEN 'mcp' THEN jsonb_build_object('tools', coalesce(tools, '[]')) ELSE coalesce(tools, '[]') END;
 END $$;
@@ -3247,31 +3286,61 @@ COMMENT ON FUNCTION parlant.journey_diagram(uuid, uuid) IS
     'A journey as Mermaid text: states shaped by type, conditions on the transitions, dotted where the application judges '
     'them. The state in which the session rests, if one is given, is highlighted.';
 
+CREATE OR REPLACE FUNCTION parlant.condition_variables_over(session_id uuid, known jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN (
+        SELECT known
+            || jsonb_build_object('session', jsonb_build_object(
+                   'id', session.id, 'agent_id', session.agent_id, 'user_id', session.user_id,
+                   'customer_id', session.customer_id, 'mode', session.mode, 'title', session.title,
+                   'metadata', coalesce(session.metadata, '{}'), 'session_type', session.session_type,
+                   'tags', coalesce(session.tags, '[]'), 'locale', session.locale, 'timezone', session.timezone,
+                   'event_count', session.event_count, 'message_count', session.message_count))
+            || coalesce((SELECT jsonb_build_object('journey', jsonb_build_object(
+                             'id', journey.id, 'title', journey.title))
+                         FROM parlant.parlant_journey AS journey
+                         WHERE journey.workspace_id = session.workspace_id AND journey.id = session.current_journey_id), '{}')
+            || coalesce((SELECT jsonb_build_object('message', coalesce(
+                             event.content -> 'message', event.content -> 'text', event.content -> 'content'))
+                         FROM parlant.parlant_event AS event
+                         WHERE event.workspace_id = session.workspace_id AND event.session_id = session.id
+                           AND event.event_type = 'customer_message'
+                         ORDER BY event."offset" DESC LIMIT 1), '{}')
+        FROM parlant.parlant_session AS session
+        WHERE session.id = condition_variables_over.session_id);
+END $$;
+COMMENT ON FUNCTION parlant.condition_variables_over(uuid, jsonb) IS
+    'Internal: variables with session, journey and message over them. Call condition_variables.';
+
 CREATE OR REPLACE FUNCTION parlant.condition_variables(session_id uuid, variables jsonb DEFAULT NULL) RETURNS jsonb
-    LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT parlant.session_variables(session.id) || coalesce(condition_variables.variables, '{}')
-        || jsonb_build_object('session', jsonb_build_object(
-               'id', session.id, 'agent_id', session.agent_id, 'user_id', session.user_id,
-               'customer_id', session.customer_id, 'mode', session.mode, 'title', session.title,
-               'metadata', coalesce(session.metadata, '{}'), 'session_type', session.session_type,
-               'tags', coalesce(session.tags, '[]'), 'locale', session.locale, 'timezone', session.timezone,
-               'event_count', session.event_count, 'message_count', session.message_count))
-        || coalesce((SELECT jsonb_build_object('journey', jsonb_build_object(
-                         'id', journey.id, 'title', journey.title))
-                     FROM parlant.parlant_journey AS journey
-                     WHERE journey.workspace_id = session.workspace_id AND journey.id = session.current_journey_id), '{}')
-        || coalesce((SELECT jsonb_build_object('message', coalesce(
-                         event.content -> 'message', event.content -> 'text', event.content -> 'content'))
-                     FROM parlant.parlant_event AS event
-                     WHERE event.workspace_id = session.workspace_id AND event.session_id = session.id
-                       AND event.event_type = 'customer_message'
-                     ORDER BY event."offset" DESC LIMIT 1), '{}')
-    FROM parlant.parlant_session AS session
-    WHERE session.id = condition_variables.session_id
-$$;
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN parlant.condition_variables_over(session_id, parlant.session_variables(session_id) || coalesce(variables, '{}'));
+END $$;
 COMMENT ON FUNCTION parlant.condition_variables(uuid, jsonb) IS
     'What conditions can ask for: the variables of a session, those given over them, and session, journey and message, '
     'the text of the last customer message.';
+
+CREATE OR REPLACE FUNCTION parlant.states_from(workspace_id text, journey_id uuid, state_id uuid, known jsonb)
+    RETURNS TABLE (transition_id uuid, to_state_id uuid, state_name text, state_type text, condition text,
+                   condition_kind text, priority integer, holds boolean, missing jsonb, problem text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 5 AS $$
+    SELECT transition.id, state.id, state.name, state.state_type::text, transition.condition, transition.condition_kind,
+           transition.priority, CASE WHEN transition.condition IS NULL THEN true ELSE judged.holds END,
+           coalesce(judged.missing, '[]'), judged.problem
+    FROM parlant.parlant_journey_transition AS transition
+    JOIN parlant.parlant_journey_state AS state
+      ON state.workspace_id = transition.workspace_id AND state.journey_id = transition.journey_id
+     AND state.id = transition.to_state_id
+    LEFT JOIN LATERAL parlant.judge_condition(
+        CASE WHEN transition.condition_kind = 'expression' THEN transition.condition END, states_from.known) AS judged ON true
+    WHERE transition.workspace_id = states_from.workspace_id AND transition.journey_id = states_from.journey_id
+      AND transition.from_state_id = states_from.state_id
+    ORDER BY transition.priority DESC, transition.created_at, transition.id
+$$;
+COMMENT ON FUNCTION parlant.states_from(text, uuid, uuid, jsonb) IS
+    'Internal: where the transitions from a state lead. Call next_states.';
 
 CREATE OR REPLACE FUNCTION parlant.next_states(session_id uuid, variables jsonb DEFAULT NULL)
     RETURNS TABLE (transition_id uuid, to_state_id uuid, state_name text, state_type text, condition text,
@@ -3280,6 +3349,7 @@ CREATE OR REPLACE FUNCTION parlant.next_states(session_id uuid, variables jsonb 
 #variable_conflict use_column
 DECLARE
     position record;
+    -- A variable, so that it is computed once and not for each transition.
     known jsonb;
 BEGIN
     SELECT session.workspace_id, session.current_journey_id AS journey_id, session.current_state_id AS state_id
@@ -3289,18 +3359,7 @@ BEGIN
     END IF;
     known := parlant.condition_variables(session_id, variables);
     RETURN QUERY
-    SELECT transition.id, state.id, state.name, state.state_type::text, transition.condition, transition.condition_kind,
-           transition.priority, CASE WHEN transition.condition IS NULL THEN true ELSE judged.holds END,
-           coalesce(judged.missing, '[]'), judged.problem
-    FROM parlant.parlant_journey_transition AS transition
-    JOIN parlant.parlant_journey_state AS state
-      ON state.workspace_id = transition.workspace_id AND state.journey_id = transition.journey_id
-     AND state.id = transition.to_state_id
-    LEFT JOIN LATERAL parlant.judge_condition(
-        CASE WHEN transition.condition_kind = 'expression' THEN transition.condition END, known) AS judged ON true
-    WHERE transition.workspace_id = position.workspace_id AND transition.journey_id = position.journey_id
-      AND transition.from_state_id = position.state_id
-    ORDER BY transition.priority DESC, transition.created_at, transition.id;
+    SELECT * FROM parlant.states_from(position.workspace_id, position.journey_id, position.state_id, known);
 END $$;
 COMMENT ON FUNCTION parlant.next_states(uuid, jsonb) IS
     'Where a session can go from its state, best first. holds is NULL where the application must judge; missing are the '

@@ -58,6 +58,9 @@ impl ContextSetting {
     /// Sets the value until the transaction ends, or until a savepoint before this is rolled back to.
     pub(crate) fn set_locally(&self, value: Option<&CStr>) {
         let value = value.unwrap_or(c"");
+        if self.with(|current| current == value).unwrap_or(value.is_empty()) {
+            return;
+        }
         // SAFETY: both strings end with NUL and live through the call, which copies them; the other arguments are
         // values of the enums that the C declaration asks for. An error is reported by pgrx as any PostgreSQL error.
         unsafe {

@@ -4,6 +4,7 @@ use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::fcinfo::{direct_function_call, direct_function_call_as_datum};
 use pgrx::prelude::*;
 use std::ffi::{CStr, CString};
+use std::ptr::NonNull;
 
 /// A `jsonb` argument as text.
 pub(crate) struct JsonbText(pub(crate) String);
@@ -14,9 +15,8 @@ impl FromDatum for JsonbText {
             return None;
         }
         // SAFETY: the datum is a jsonb that is not null, as the caller of this trait promises and the SQL declaration
-        // below makes PostgreSQL check; jsonb_out is a strict function that returns a C string for any such value.
-        let text = unsafe { direct_function_call::<&CStr>(pg_sys::jsonb_out, &[Some(datum)]) };
-        text.map(|text| JsonbText(text.to_string_lossy().into_owned()))
+        // below makes PostgreSQL check.
+        unsafe { text(datum) }.map(JsonbText)
     }
 }
 
@@ -33,6 +33,48 @@ unsafe impl<'fcx> ArgAbi<'fcx> for JsonbText {
 }
 
 pgrx::impl_sql_translatable!(JsonbText, "jsonb");
+
+/// A `jsonb` argument as PostgreSQL stores it, whose text is made only where it is asked for.
+pub(crate) struct Jsonb(Option<NonNull<pg_sys::varlena>>);
+
+impl Jsonb {
+    /// The same bytes are the same document.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: the pointer is to a value that is not compressed or stored elsewhere, and that outlives the call.
+        self.0.map_or(&[], |value| unsafe { pgrx::varlena::varlena_to_byte_slice(value.as_ptr()) })
+    }
+
+    pub(crate) fn text(&self) -> String {
+        // SAFETY: this is the value of a jsonb.
+        self.0.and_then(|value| unsafe { text(value.as_ptr().into()) }).unwrap_or_else(|| "null".to_owned())
+    }
+}
+
+impl FromDatum for Jsonb {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: the datum is a varlena that is not null, as the caller of this trait promises and the SQL declaration
+        // below makes PostgreSQL check.
+        (!is_null).then(|| Jsonb(NonNull::new(unsafe { pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr()) })))
+    }
+}
+
+// SAFETY: the argument is unboxed by the `FromDatum` above; what it points to outlives the call.
+unsafe impl<'fcx> ArgAbi<'fcx> for Jsonb {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: the caller promises an argument of this type; a null is read as the JSON null.
+        unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or(Jsonb(None))
+    }
+}
+
+pgrx::impl_sql_translatable!(Jsonb, "jsonb");
+
+/// # Safety
+/// The datum is a jsonb that is not null.
+unsafe fn text(datum: pg_sys::Datum) -> Option<String> {
+    // SAFETY: jsonb_out is a strict function that returns a C string for any such value.
+    let text = unsafe { direct_function_call::<&CStr>(pg_sys::jsonb_out, &[Some(datum)]) };
+    text.map(|text| text.to_string_lossy().into_owned())
+}
 
 /// A `jsonb` result from its text.
 pub(crate) struct JsonbOut(pub(crate) String);

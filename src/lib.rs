@@ -27,6 +27,7 @@ mod parent;
 mod pii;
 mod row;
 mod statement;
+mod table;
 mod transition;
 mod workflow;
 
@@ -50,8 +51,9 @@ extension_sql_file!(
         missing_variables,
         glossary_is_ready,
         term_mentions,
+        row_version,
         json_schema_violations,
-        condition_outcome
+        canned_response_score
     ]
 );
 extension_sql_file!(
@@ -94,6 +96,7 @@ extern "C-unwind" fn _PG_init() {
     audit::define_setting();
     context::define_settings();
     behaviour::define_settings();
+    behaviour::watch_dictionaries();
     isolation::init();
     conversation::define_settings();
     conversation::register_callbacks();

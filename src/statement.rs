@@ -26,6 +26,12 @@ pub(crate) fn kept(
     Ok(plan)
 }
 
+/// Refuses on a standby what writes, as PostgreSQL refuses writing there: SPI would take a transaction id before.
+pub(crate) fn refuse_on_standby() {
+    // SAFETY: the name ends with NUL; the function raises an error or does nothing.
+    unsafe { pg_sys::PreventCommandDuringRecovery(c"a function that writes".as_ptr()) }
+}
+
 thread_local! {
     static PLANS: RefCell<HashMap<String, &'static OwnedPreparedStatement>> = RefCell::new(HashMap::new());
 }

@@ -1,32 +1,33 @@
-//! What was made of a text, kept while there is room.
+//! What was made of something else, kept while there is room.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// Values by the text they were made of. When a new one does not fit, all old ones go: it happens rarely, and what is
+/// Values by what they were made of. When a new one does not fit, all old ones go: it happens rarely, and what is
 /// still needed comes back at its first use.
 pub struct Cache<T> {
-    values: HashMap<String, Rc<T>>,
+    values: HashMap<Box<[u8]>, Rc<T>>,
     size: usize,
     capacity: usize,
 }
 
 impl<T> Cache<T> {
-    /// A cache for texts and values of `capacity` bytes in all.
+    /// A cache for keys and values of `capacity` bytes in all.
     #[must_use]
     pub fn new(capacity: usize) -> Cache<T> {
         Cache { values: HashMap::new(), size: 0, capacity }
     }
 
     #[must_use]
-    pub fn get(&self, text: &str) -> Option<Rc<T>> {
-        self.values.get(text).cloned()
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Rc<T>> {
+        self.values.get(key.as_ref()).cloned()
     }
 
     /// Keeps a value of about `size` bytes, unless it is too large to be kept.
-    pub fn put(&mut self, text: &str, value: T, size: usize) -> Rc<T> {
+    pub fn put(&mut self, key: impl AsRef<[u8]>, value: T, size: usize) -> Rc<T> {
         let value = Rc::new(value);
-        let size = size.saturating_add(text.len());
+        let key = key.as_ref();
+        let size = size.saturating_add(key.len());
         if size > self.capacity {
             return value;
         }
@@ -35,8 +36,33 @@ impl<T> Cache<T> {
             self.size = 0;
         }
         self.size += size;
-        self.values.insert(text.to_owned(), Rc::clone(&value));
+        self.values.insert(key.into(), Rc::clone(&value));
         value
+    }
+}
+
+/// What was made of one document, for functions that are given the same one for each row of a statement.
+pub struct Last<T> {
+    kept: Option<(Vec<u8>, Rc<T>)>,
+}
+
+impl<T> Default for Last<T> {
+    fn default() -> Last<T> {
+        Last { kept: None }
+    }
+}
+
+impl<T> Last<T> {
+    /// What `make` makes of the document, or has made of it the last time.
+    pub fn get_or_make<E>(&mut self, document: &[u8], make: impl FnOnce() -> Result<T, E>) -> Result<Rc<T>, E> {
+        match &self.kept {
+            Some((kept, value)) if kept == document => Ok(Rc::clone(value)),
+            _ => {
+                let value = Rc::new(make()?);
+                self.kept = Some((document.to_owned(), Rc::clone(&value)));
+                Ok(value)
+            }
+        }
     }
 }
 
@@ -52,12 +78,21 @@ mod tests {
     }
 
     #[test]
+    fn only_another_document_is_read_anew() {
+        let mut last = Last::default();
+        let mut read = |document: &str| last.get_or_make(document.as_bytes(), || document.parse::<i32>()).map(|n| *n);
+        assert_eq!((read("1"), read("1"), read("2")), (Ok(1), Ok(1), Ok(2)));
+        assert!(read("x").is_err());
+        assert_eq!(read("2"), Ok(2));
+    }
+
+    #[test]
     fn capacity_is_never_exceeded() {
         let mut cache = Cache::new(100);
         for n in 0..50 {
-            cache.put(&n.to_string(), n, 30);
+            cache.put(n.to_string(), n, 30);
             assert!(cache.size <= 100 && cache.values.len() <= 3);
-            assert_eq!(cache.get(&n.to_string()).as_deref(), Some(&n));
+            assert_eq!(cache.get(n.to_string()).as_deref(), Some(&n));
         }
         cache.put("large", 1, 1000);
         assert_eq!(cache.get("large"), None);

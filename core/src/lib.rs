@@ -9,6 +9,7 @@ pub mod fusion;
 pub mod journey;
 pub mod json_schema;
 pub mod pii;
+pub mod response;
 pub mod schema;
 pub mod secret;
 pub mod template;

@@ -383,31 +383,61 @@ COMMENT ON FUNCTION parlant.journey_diagram(uuid, uuid) IS
     'A journey as Mermaid text: states shaped by type, conditions on the transitions, dotted where the application judges '
     'them. The state in which the session rests, if one is given, is highlighted.';
 
+CREATE FUNCTION parlant.condition_variables_over(session_id uuid, known jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN (
+        SELECT known
+            || jsonb_build_object('session', jsonb_build_object(
+                   'id', session.id, 'agent_id', session.agent_id, 'user_id', session.user_id,
+                   'customer_id', session.customer_id, 'mode', session.mode, 'title', session.title,
+                   'metadata', coalesce(session.metadata, '{}'), 'session_type', session.session_type,
+                   'tags', coalesce(session.tags, '[]'), 'locale', session.locale, 'timezone', session.timezone,
+                   'event_count', session.event_count, 'message_count', session.message_count))
+            || coalesce((SELECT jsonb_build_object('journey', jsonb_build_object(
+                             'id', journey.id, 'title', journey.title))
+                         FROM parlant.parlant_journey AS journey
+                         WHERE journey.workspace_id = session.workspace_id AND journey.id = session.current_journey_id), '{}')
+            || coalesce((SELECT jsonb_build_object('message', coalesce(
+                             event.content -> 'message', event.content -> 'text', event.content -> 'content'))
+                         FROM parlant.parlant_event AS event
+                         WHERE event.workspace_id = session.workspace_id AND event.session_id = session.id
+                           AND event.event_type = 'customer_message'
+                         ORDER BY event."offset" DESC LIMIT 1), '{}')
+        FROM parlant.parlant_session AS session
+        WHERE session.id = condition_variables_over.session_id);
+END $$;
+COMMENT ON FUNCTION parlant.condition_variables_over(uuid, jsonb) IS
+    'Internal: variables with session, journey and message over them. Call condition_variables.';
+
 CREATE FUNCTION parlant.condition_variables(session_id uuid, variables jsonb DEFAULT NULL) RETURNS jsonb
-    LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT parlant.session_variables(session.id) || coalesce(condition_variables.variables, '{}')
-        || jsonb_build_object('session', jsonb_build_object(
-               'id', session.id, 'agent_id', session.agent_id, 'user_id', session.user_id,
-               'customer_id', session.customer_id, 'mode', session.mode, 'title', session.title,
-               'metadata', coalesce(session.metadata, '{}'), 'session_type', session.session_type,
-               'tags', coalesce(session.tags, '[]'), 'locale', session.locale, 'timezone', session.timezone,
-               'event_count', session.event_count, 'message_count', session.message_count))
-        || coalesce((SELECT jsonb_build_object('journey', jsonb_build_object(
-                         'id', journey.id, 'title', journey.title))
-                     FROM parlant.parlant_journey AS journey
-                     WHERE journey.workspace_id = session.workspace_id AND journey.id = session.current_journey_id), '{}')
-        || coalesce((SELECT jsonb_build_object('message', coalesce(
-                         event.content -> 'message', event.content -> 'text', event.content -> 'content'))
-                     FROM parlant.parlant_event AS event
-                     WHERE event.workspace_id = session.workspace_id AND event.session_id = session.id
-                       AND event.event_type = 'customer_message'
-                     ORDER BY event."offset" DESC LIMIT 1), '{}')
-    FROM parlant.parlant_session AS session
-    WHERE session.id = condition_variables.session_id
-$$;
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN parlant.condition_variables_over(session_id, parlant.session_variables(session_id) || coalesce(variables, '{}'));
+END $$;
 COMMENT ON FUNCTION parlant.condition_variables(uuid, jsonb) IS
     'What conditions can ask for: the variables of a session, those given over them, and session, journey and message, '
     'the text of the last customer message.';
+
+CREATE FUNCTION parlant.states_from(workspace_id text, journey_id uuid, state_id uuid, known jsonb)
+    RETURNS TABLE (transition_id uuid, to_state_id uuid, state_name text, state_type text, condition text,
+                   condition_kind text, priority integer, holds boolean, missing jsonb, problem text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 5 AS $$
+    SELECT transition.id, state.id, state.name, state.state_type::text, transition.condition, transition.condition_kind,
+           transition.priority, CASE WHEN transition.condition IS NULL THEN true ELSE judged.holds END,
+           coalesce(judged.missing, '[]'), judged.problem
+    FROM parlant.parlant_journey_transition AS transition
+    JOIN parlant.parlant_journey_state AS state
+      ON state.workspace_id = transition.workspace_id AND state.journey_id = transition.journey_id
+     AND state.id = transition.to_state_id
+    LEFT JOIN LATERAL parlant.judge_condition(
+        CASE WHEN transition.condition_kind = 'expression' THEN transition.condition END, states_from.known) AS judged ON true
+    WHERE transition.workspace_id = states_from.workspace_id AND transition.journey_id = states_from.journey_id
+      AND transition.from_state_id = states_from.state_id
+    ORDER BY transition.priority DESC, transition.created_at, transition.id
+$$;
+COMMENT ON FUNCTION parlant.states_from(text, uuid, uuid, jsonb) IS
+    'Internal: where the transitions from a state lead. Call next_states.';
 
 CREATE FUNCTION parlant.next_states(session_id uuid, variables jsonb DEFAULT NULL)
     RETURNS TABLE (transition_id uuid, to_state_id uuid, state_name text, state_type text, condition text,
@@ -416,6 +446,7 @@ CREATE FUNCTION parlant.next_states(session_id uuid, variables jsonb DEFAULT NUL
 #variable_conflict use_column
 DECLARE
     position record;
+    -- A variable, so that it is computed once and not for each transition.
     known jsonb;
 BEGIN
     SELECT session.workspace_id, session.current_journey_id AS journey_id, session.current_state_id AS state_id
@@ -425,18 +456,7 @@ BEGIN
     END IF;
     known := parlant.condition_variables(session_id, variables);
     RETURN QUERY
-    SELECT transition.id, state.id, state.name, state.state_type::text, transition.condition, transition.condition_kind,
-           transition.priority, CASE WHEN transition.condition IS NULL THEN true ELSE judged.holds END,
-           coalesce(judged.missing, '[]'), judged.problem
-    FROM parlant.parlant_journey_transition AS transition
-    JOIN parlant.parlant_journey_state AS state
-      ON state.workspace_id = transition.workspace_id AND state.journey_id = transition.journey_id
-     AND state.id = transition.to_state_id
-    LEFT JOIN LATERAL parlant.judge_condition(
-        CASE WHEN transition.condition_kind = 'expression' THEN transition.condition END, known) AS judged ON true
-    WHERE transition.workspace_id = position.workspace_id AND transition.journey_id = position.journey_id
-      AND transition.from_state_id = position.state_id
-    ORDER BY transition.priority DESC, transition.created_at, transition.id;
+    SELECT * FROM parlant.states_from(position.workspace_id, position.journey_id, position.state_id, known);
 END $$;
 COMMENT ON FUNCTION parlant.next_states(uuid, jsonb) IS
     'Where a session can go from its state, best first. holds is NULL where the application must judge; missing are the '

@@ -1,22 +1,5 @@
 -- Tools: what agents may call, calls within their limits, and the health of what runs them.
 
-CREATE FUNCTION parlant.usable_tools(agent_id uuid)
-    RETURNS TABLE (tool_id uuid, configuration jsonb, priority integer, place bigint)
-    LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT tool.id, coalesce(assignment.configuration, '{}'), coalesce(assignment.priority, 100),
-           row_number() OVER (ORDER BY coalesce(assignment.priority, 100) DESC, tool.created_at, tool.id)
-    FROM parlant.parlant_agent AS agent
-    JOIN parlant.parlant_tool AS tool ON tool.workspace_id = agent.workspace_id
-    LEFT JOIN parlant.parlant_agent_tool AS assignment
-      ON assignment.workspace_id = agent.workspace_id AND assignment.agent_id = agent.id
-     AND assignment.tool_id = tool.id
-    WHERE agent.id = usable_tools.agent_id AND agent.deleted_at IS NULL
-      AND tool.enabled AND NOT tool.is_deprecated AND coalesce(assignment.enabled, tool.is_public)
-$$;
-COMMENT ON FUNCTION parlant.usable_tools(uuid) IS
-    'Internal: the tools that an agent may call, with their places in order: assigned or public ones that are enabled '
-    'and not deprecated.';
-
 CREATE FUNCTION parlant.tool_name(name text, longest integer) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT CASE WHEN length(name) <= longest THEN name ELSE left(name, longest - 9) || '_' || left(md5(name), 8) END
@@ -34,6 +17,7 @@ COMMENT ON FUNCTION parlant.object_schema(jsonb) IS
 CREATE FUNCTION parlant.agent_tools(agent_id uuid, format text DEFAULT 'parlant') RETURNS jsonb
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
+    workspace text;
     tools jsonb;
 BEGIN
     IF format IS NULL OR format NOT IN ('parlant', 'openai', 'mcp') THEN
@@ -42,7 +26,8 @@ BEGIN
             DETAIL = 'Formats are parlant, openai and mcp.',
             HINT = 'Pass one of them, or leave it out for parlant.';
     END IF;
-    PERFORM FROM parlant.parlant_agent AS agent WHERE agent.id = agent_tools.agent_id AND agent.deleted_at IS NULL;
+    SELECT agent.workspace_id INTO workspace
+    FROM parlant.parlant_agent AS agent WHERE agent.id = agent_tools.agent_id AND agent.deleted_at IS NULL;
     IF NOT FOUND THEN
         PERFORM parlant.refuse_unknown('agent', agent_id::text);
     END IF;
@@ -66,12 +51,17 @@ BEGIN
                 'usage_guidelines', tool.usage_guidelines, 'execution_timeout', tool.execution_timeout,
                 'retry_policy', tool.retry_policy, 'error_handling', tool.error_handling,
                 'rate_limit_per_minute', tool.rate_limit_per_minute, 'rate_limit_per_hour', tool.rate_limit_per_hour,
-                'requires_auth', tool.requires_auth, 'auth_type', tool.auth_type, 'priority', usable.priority)
+                'requires_auth', tool.requires_auth, 'auth_type', tool.auth_type, 'priority', coalesce(assignment.priority, 100))
         END
-        ORDER BY usable.place)
+        ORDER BY coalesce(assignment.priority, 100) DESC, tool.created_at, tool.id)
     INTO tools
-    FROM parlant.usable_tools(agent_tools.agent_id) AS usable
-    JOIN parlant.parlant_tool AS tool ON tool.id = usable.tool_id;
+    FROM parlant.parlant_tool AS tool
+    LEFT JOIN parlant.parlant_agent_tool AS assignment
+      ON assignment.workspace_id = workspace AND assignment.agent_id = agent_tools.agent_id
+     AND assignment.tool_id = tool.id
+    -- Assigned or public.
+    WHERE tool.workspace_id = workspace AND tool.enabled AND NOT tool.is_deprecated
+      AND coalesce(assignment.enabled, tool.is_public);
 
     RETURN CASE format WHEN 'mcp' THEN jsonb_build_object('tools', coalesce(tools, '[]')) ELSE coalesce(tools, '[]') END;
 END $$;

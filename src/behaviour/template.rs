@@ -1,31 +1,57 @@
 //! Templates.
 
 use crate::error::error;
-use crate::json::{JsonbOut, JsonbText};
-use parlant_core::template::{self, Fault, Place};
+use crate::json::{Jsonb, JsonbOut};
+use parlant_core::cache::{Cache, Last};
+use parlant_core::template::{Fault, Place, Template, Variables};
 use pgrx::PgSqlErrorCode::{ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_PROGRAM_LIMIT_EXCEEDED};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Room for compiled templates, in bytes of a connection's memory.
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
+
+thread_local! {
+    static TEMPLATES: RefCell<Cache<Template>> = RefCell::new(Cache::new(CACHE_BYTES));
+    static VARIABLES: RefCell<Last<Variables>> = RefCell::default();
+}
 
 /// The text of a template with the variables of a JSON object.
 #[pg_extern(immutable, strict, parallel_safe)]
-fn render_template(template: &str, variables: JsonbText) -> Result<String, ErrorReport> {
-    template::render(template, &variables.0).map_err(report)
+fn render_template(template: &str, variables: Jsonb) -> Result<String, ErrorReport> {
+    let variables = read(&variables).map_err(report)?;
+    compiled(template).and_then(|template| template.render(&variables)).map_err(report)
 }
 
 /// The variables that a template refers to, as a JSON array of paths.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn template_variables(template: &str) -> Result<JsonbOut, ErrorReport> {
-    template::variables(template).map(array).map_err(report)
+    compiled(template).map(|template| array(template.variables())).map_err(report)
 }
 
 /// What rendering a template lacks, as a JSON array of paths; NULL where it fails for another reason.
 #[pg_extern(immutable, strict, parallel_safe)]
-fn missing_variables(template: &str, variables: JsonbText) -> Option<JsonbOut> {
-    template::missing(template, &variables.0).ok().map(array)
+fn missing_variables(template: &str, variables: Jsonb) -> Option<JsonbOut> {
+    let variables = read(&variables).ok()?;
+    compiled(template).and_then(|template| template.missing(&variables)).ok().map(|names| array(&names))
 }
 
-fn array(names: Vec<String>) -> JsonbOut {
+fn compiled(source: &str) -> Result<Rc<Template>, Fault> {
+    if let Some(template) = TEMPLATES.with_borrow(|templates| templates.get(source)) {
+        return Ok(template);
+    }
+    let template = Template::compile(source)?;
+    let size = template.size();
+    Ok(TEMPLATES.with_borrow_mut(|templates| templates.put(source, template, size)))
+}
+
+fn read(variables: &Jsonb) -> Result<Rc<Variables>, Fault> {
+    VARIABLES.with_borrow_mut(|last| last.get_or_make(variables.bytes(), || Variables::read(&variables.text())))
+}
+
+fn array(names: &[String]) -> JsonbOut {
     JsonbOut(serde_json::Value::from(names).to_string())
 }
 

@@ -16,6 +16,21 @@ thread_local! {
     static GLOSSARIES: RefCell<Cache<Glossary>> = RefCell::new(Cache::new(CACHE_BYTES));
 }
 
+/// A hash of a version of a row, by who wrote it and where it is, so that a hash over many can be made by `bit_xor`.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn row_version(xmin: pg_sys::TransactionId, ctid: pg_sys::ItemPointerData) -> i64 {
+    let (block, offset) = pgrx::itemptr::item_pointer_get_both(ctid);
+    let place = (u64::from(block) << 16) | u64::from(offset);
+    (mixed(mixed(place) ^ u64::from(xmin.into_inner()))).cast_signed()
+}
+
+/// A bijection that spreads each bit over all others: the last steps of MurmurHash3.
+fn mixed(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    bits = (bits ^ (bits >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    bits ^ (bits >> 33)
+}
+
 /// Whether the glossary with this key is ready, so that `term_mentions` needs only the key.
 ///
 /// The key changes with every change of a term: reading and building a glossary takes far longer than searching.

@@ -3,6 +3,7 @@
 use crate::context::{PERMISSION, WORKSPACE_ID};
 use crate::error::{error, internal};
 use crate::owner::is_restricted;
+use crate::statement::refuse_on_standby;
 use pgrx::PgRelation;
 use pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -26,6 +27,7 @@ fn erase_customer(
     customer_id: &str,
 ) -> Result<TableIterator<'static, (name!(sessions, i64), name!(events, i64), name!(variables, i64))>, ErrorReport> {
     refuse_others_than_admins(workspace_id)?;
+    refuse_on_standby();
     let counts = Spi::connect_mut(|client| {
         let arguments = [workspace_id.into(), customer_id.into()];
         let gone = client.update(SESSIONS, None, &arguments).map_err(internal)?;

@@ -4,7 +4,7 @@
 use crate::context::{CUSTOMER_ID, WORKSPACE_ID};
 use crate::error::{error, internal};
 use crate::owner::{as_owner_of, is_restricted};
-use crate::statement::kept;
+use crate::statement::{kept, refuse_on_standby};
 use pgrx::PgSqlErrorCode::ERRCODE_NO_DATA_FOUND;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::BuiltinOid::{INT4OID, INT8OID, TEXTOID, UUIDOID};
@@ -135,6 +135,7 @@ impl Reach {
             types.push(TEXTOID);
             values.push(text.as_str().into());
         }
+        refuse_on_standby();
         as_owner_of(&self.table, || {
             let _counting = Counting::begin(Counted::One(session));
             Spi::connect_mut(|client| {

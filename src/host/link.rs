@@ -182,7 +182,7 @@ fn status(client: &SpiClient<'_>) -> Result<Vec<Line>, ErrorReport> {
         return Ok(vec![(None, "changed".to_owned(), detail)]);
     };
     let mut lines = Vec::new();
-    match past_policies_of("parlant_host_link", || obstacle(client, &schema))?? {
+    match obstacle(&schema)? {
         Some(missing) => lines.push(line(&schema.name_of("permissions"), "changed", missing)),
         None => lines.push(line(&schema.name_of("permissions"), "read", "Permissions come from here.".to_owned())),
     }

@@ -2,11 +2,16 @@
 
 use super::tables::HostSchema;
 use crate::error::{error, internal};
+use crate::owner::as_owner_of;
 use crate::statement::kept;
+use crate::table::{Rows, our_table};
+use pgrx::PgRelation;
 use pgrx::PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
 use pgrx::pg_sys::BuiltinOid::TEXTOID;
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::spi::SpiClient;
+use pgrx::prelude::*;
+
+const LINK: &str = "parlant_host_link";
 
 /// What the host says about a user in a workspace.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,41 +24,43 @@ pub(crate) enum HostAnswer {
     Permission(String),
 }
 
-/// What the host lets the user do in the workspace, as the host itself decides it.
-///
-/// Needs SELECT on the host's tables, and sees our table of the link: call it as the owner of our tables.
+/// What the host lets the user do in the workspace, as the host itself decides it, asked as the owner of our tables.
 ///
 /// # Errors
 /// 55000 if the host has no longer what it had when it was linked.
-pub(crate) fn permission(
-    client: &mut SpiClient<'_>,
-    user_id: &str,
-    workspace_id: &str,
-) -> Result<HostAnswer, ErrorReport> {
-    let Some(host) = Host::linked(client)? else { return Ok(HostAnswer::NotLinked) };
-    let plan = kept(client, &host.permission_query(), &[TEXTOID, TEXTOID])?;
-    let found = client.select(plan, Some(1), &[user_id.into(), workspace_id.into()]).map_err(internal)?;
-    if found.is_empty() {
-        return Ok(HostAnswer::Nothing);
-    }
-    match found.first().get_one::<i32>().map_err(internal)? {
-        Some(1) => Ok(HostAnswer::Permission("read".to_owned())),
-        Some(2) => Ok(HostAnswer::Permission("write".to_owned())),
-        Some(3) => Ok(HostAnswer::Permission("admin".to_owned())),
-        _ => Ok(HostAnswer::Nothing),
-    }
+pub(crate) fn permission(user_id: &str, workspace_id: &str) -> Result<HostAnswer, ErrorReport> {
+    let link = our_table(LINK)?;
+    let Some(host) = Host::linked(&link)? else { return Ok(HostAnswer::NotLinked) };
+    let rank = as_owner_of(&link, || {
+        Spi::connect(|client| {
+            let plan = kept(client, &host.permission_query(), &[TEXTOID, TEXTOID])?;
+            let found = client.select(plan, Some(1), &[user_id.into(), workspace_id.into()]).map_err(internal)?;
+            if found.is_empty() { Ok(None) } else { found.first().get_one::<i32>().map_err(internal) }
+        })
+    })?;
+    Ok(match rank {
+        Some(1) => HostAnswer::Permission("read".to_owned()),
+        Some(2) => HostAnswer::Permission("write".to_owned()),
+        Some(3) => HostAnswer::Permission("admin".to_owned()),
+        _ => HostAnswer::Nothing,
+    })
 }
 
 /// Whether the host has the workspace and has not archived it; none if no host is linked.
 ///
 /// # Errors
 /// As of [`permission`].
-pub(crate) fn workspace_is_open(client: &mut SpiClient<'_>, workspace_id: &str) -> Result<Option<bool>, ErrorReport> {
-    let Some(host) = Host::linked(client)? else { return Ok(None) };
-    let plan = kept(client, &format!("SELECT {}", host.open_workspaces()), &[TEXTOID, TEXTOID])?;
-    // The first parameter is that of `permission_query`, which has a user.
-    let found = client.select(plan, Some(1), &["".into(), workspace_id.into()]).map_err(internal)?;
-    Ok(Some(!found.is_empty()))
+pub(crate) fn workspace_is_open(workspace_id: &str) -> Result<Option<bool>, ErrorReport> {
+    let link = our_table(LINK)?;
+    let Some(host) = Host::linked(&link)? else { return Ok(None) };
+    as_owner_of(&link, || {
+        Spi::connect(|client| {
+            let plan = kept(client, &format!("SELECT {}", host.open_workspaces()), &[TEXTOID, TEXTOID])?;
+            // The first parameter is that of `permission_query`, which has a user.
+            let found = client.select(plan, Some(1), &["".into(), workspace_id.into()]).map_err(internal)?;
+            Ok(Some(!found.is_empty()))
+        })
+    })
 }
 
 /// Optional things of the host that decide who may enter. A host that had one when it was linked must have it still:
@@ -71,8 +78,8 @@ struct Host {
 }
 
 impl Host {
-    fn linked(client: &SpiClient<'_>) -> Result<Option<Self>, ErrorReport> {
-        let Some((schema, linked_with)) = link(client)? else { return Ok(None) };
+    fn linked(table: &PgRelation) -> Result<Option<Self>, ErrorReport> {
+        let Some((schema, linked_with)) = link(table)? else { return Ok(None) };
         let found = HostSchema::find(&schema).ok_or_else(|| format!("There is no schema \"{schema}\"."));
         let host = found.and_then(|schema| Ok(Host { features: features_still_there(&schema, linked_with)?, schema }));
         host.map(Some).map_err(|missing| changed(&schema, missing))
@@ -128,24 +135,19 @@ fn equal(column: &str, value: &str) -> String {
 }
 
 /// The linked schema and what it had when it was linked.
-fn link(client: &SpiClient<'_>) -> Result<Option<(String, Features)>, ErrorReport> {
-    let plan =
-        kept(client, "SELECT schema_name, archives_workspaces, has_organizations FROM parlant.parlant_host_link", &[])?;
-    let found = client.select(plan, Some(1), &[]).map_err(internal)?;
-    if found.is_empty() {
-        return Ok(None);
-    }
-    let (schema, archives, organizations) = found.first().get_three::<String, bool, bool>().map_err(internal)?;
+fn link(table: &PgRelation) -> Result<Option<(String, Features)>, ErrorReport> {
+    let mut links = Rows::of(table, c"parlant_host_link_pkey", &[])?;
+    let Some(link) = links.next() else { return Ok(None) };
     let linked_with = Features {
-        archives_workspaces: archives.unwrap_or_default(),
-        has_organizations: organizations.unwrap_or_default(),
+        archives_workspaces: link.get(c"archives_workspaces")?.unwrap_or_default(),
+        has_organizations: link.get(c"has_organizations")?.unwrap_or_default(),
     };
-    Ok(Some((schema.unwrap_or_default(), linked_with)))
+    Ok(Some((link.get(c"schema_name")?.unwrap_or_default(), linked_with)))
 }
 
 /// What keeps permissions from being looked up in the linked schema, if anything does.
-pub(super) fn obstacle(client: &SpiClient<'_>, schema: &HostSchema) -> Result<Option<String>, ErrorReport> {
-    let linked_with = link(client)?.map(|(_, features)| features);
+pub(super) fn obstacle(schema: &HostSchema) -> Result<Option<String>, ErrorReport> {
+    let linked_with = link(&our_table(LINK)?)?.map(|(_, features)| features);
     Ok(linked_with.and_then(|features| features_still_there(schema, features).err()))
 }
 
@@ -226,7 +228,7 @@ mod tests {
         SELECT parlant.link_host('Old host')"#;
 
     fn of(user: &str, workspace: &str) -> String {
-        match Spi::connect_mut(|client| permission(client, user, workspace)) {
+        match permission(user, workspace) {
             Ok(HostAnswer::Permission(label)) => label,
             Ok(other) => format!("{other:?}"),
             Err(error) => panic!("{}", error.message()),
@@ -234,7 +236,7 @@ mod tests {
     }
 
     fn open(workspace: &str) -> Option<bool> {
-        Spi::connect_mut(|client| workspace_is_open(client, workspace)).unwrap()
+        workspace_is_open(workspace).unwrap()
     }
 
     #[pg_test]
@@ -294,7 +296,7 @@ mod tests {
             ("member", "role"),
         ] {
             Spi::run(&format!("ALTER TABLE \"Old host\".{table} RENAME {column} TO moved")).unwrap();
-            let error = Spi::connect_mut(|client| permission(client, "ann", "acme")).unwrap_err();
+            let error = permission("ann", "acme").unwrap_err();
             let missing = format!("There is no column \"{column}\" in table \"{table}\".");
             assert_eq!(error.detail(), Some(missing.as_str()));
             Spi::run(&format!("ALTER TABLE \"Old host\".{table} RENAME moved TO {column}")).unwrap();

@@ -26,6 +26,11 @@ unsafe extern "C-unwind" fn before_commit(event: pg_sys::XactEvent::Type, _argum
 }
 
 fn close_held_cursors() -> Result<(), ErrorReport> {
+    // SAFETY: it looks at the portals of the connection. By now the transaction's own are gone, but for one that runs
+    // and those that are held, which are ready.
+    if unsafe { pg_sys::ThereAreNoReadyPortals() } {
+        return Ok(());
+    }
     // SAFETY: a transaction that commits can still take a snapshot, without which nothing can be read; it is taken back
     // below, or by the abort if reading fails.
     unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) }

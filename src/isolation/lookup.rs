@@ -1,26 +1,13 @@
-//! Reading our tables from within a policy.
+//! Asking our tables from within a policy.
 
-use crate::error::{error, internal};
+use crate::error::internal;
 use crate::owner::as_owner_of;
-use pgrx::PgRelation;
-use pgrx::PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+use crate::table::our_table;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::cell::Cell;
 use std::ffi::{CStr, c_char};
 use std::thread::LocalKey;
-
-/// A table of ours, locked against being dropped or changed while it is read.
-pub(super) fn our_table(name: &str) -> Result<PgRelation, ErrorReport> {
-    PgRelation::open_with_name_and_share_lock(&format!("parlant.{name}")).map_err(|_| {
-        error(
-            ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("table parlant.{name} is not there"),
-            "Permissions are decided by it.".to_owned(),
-            "Have the owner of the database call parlant.install_tables().",
-        )
-    })
-}
 
 /// A question about one row, asked as the owner of `table`, with the snapshot of the statement that asks.
 ///

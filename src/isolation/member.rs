@@ -1,12 +1,12 @@
 //! Memberships, for databases without a host.
 
 use super::enter::checked;
-use super::lookup::our_table;
 use super::permission::{MEMBERS, administers};
 use crate::error::{error, internal};
 use crate::host::{self, HostAnswer};
 use crate::owner::as_owner_of;
-use crate::statement::kept;
+use crate::statement::{kept, refuse_on_standby};
+use crate::table::our_table;
 use pgrx::PgSqlErrorCode::{
     ERRCODE_INSUFFICIENT_PRIVILEGE, ERRCODE_INVALID_TEXT_REPRESENTATION, ERRCODE_NO_DATA_FOUND,
     ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -78,12 +78,11 @@ fn change(
     if !administers(workspace_id)? {
         return Err(no_admin());
     }
-    as_owner_of(&our_table(MEMBERS)?, || {
-        Spi::connect_mut(|client| match host::permission(client, user_id, workspace_id)? {
-            HostAnswer::NotLinked => work(client),
-            HostAnswer::Nothing | HostAnswer::Permission(_) => Err(host_decides()),
-        })
-    })
+    refuse_on_standby();
+    match host::permission(user_id, workspace_id)? {
+        HostAnswer::NotLinked => as_owner_of(&our_table(MEMBERS)?, || Spi::connect_mut(work)),
+        HostAnswer::Nothing | HostAnswer::Permission(_) => Err(host_decides()),
+    }
 }
 
 fn keep_an_admin(client: &mut SpiClient<'_>, workspace_id: &str, user_id: &str) -> Result<(), ErrorReport> {

@@ -1,55 +1,48 @@
 //! What a user may do in a workspace: the one place that asks.
 
-use super::lookup::our_table;
 use super::refusal::refused_entry;
 use crate::context::{PERMISSION, USER_ID, WORKSPACE_ID};
-use crate::error::{error, internal};
+use crate::error::error;
 use crate::host::{self, HostAnswer};
-use crate::owner::{as_owner_of, is_restricted};
-use crate::statement::kept;
+use crate::owner::is_restricted;
+use crate::table::{Rows, our_table};
 use pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE;
-use pgrx::pg_sys::BuiltinOid::TEXTOID;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 pub(super) const MEMBERS: &str = "parlant_workspace_member";
 
-const MEMBER_PERMISSION: &str =
-    "SELECT permission FROM parlant.parlant_workspace_member WHERE workspace_id = $1 AND user_id = $2";
-
-const HIDES_AGENTS: &str =
-    "SELECT EXISTS (SELECT FROM parlant.parlant_agent WHERE workspace_id = $1 AND deleted_at IS NOT NULL)";
-
 /// Looks past row-level security, and reads only, so that it also works on a standby.
 pub(super) fn permission_of(user_id: &str, workspace_id: &str) -> Result<Option<String>, ErrorReport> {
-    as_owner_of(&our_table(MEMBERS)?, || {
-        Spi::connect_mut(|client| match host::permission(client, user_id, workspace_id)? {
-            HostAnswer::Permission(permission) => Ok(Some(permission)),
-            HostAnswer::Nothing => Ok(None),
-            HostAnswer::NotLinked => {
-                let plan = kept(client, MEMBER_PERMISSION, &[TEXTOID, TEXTOID])?;
-                let found = client.select(plan, Some(1), &[workspace_id.into(), user_id.into()]).map_err(internal)?;
-                if found.is_empty() { Ok(None) } else { found.first().get_one::<String>().map_err(internal) }
+    match host::permission(user_id, workspace_id)? {
+        HostAnswer::Permission(permission) => Ok(Some(permission)),
+        HostAnswer::Nothing => Ok(None),
+        HostAnswer::NotLinked => {
+            let members = our_table(MEMBERS)?;
+            let who = [(c"workspace_id", workspace_id), (c"user_id", user_id)];
+            match Rows::of(&members, c"parlant_workspace_member_key", &who)?.next() {
+                Some(member) => member.get(c"permission"),
+                None => Ok(None),
             }
-        })
-    })
+        }
+    }
 }
 
 /// Whether customers may enter: without a host any workspace is there, and admits any customer to what is their own.
 pub(super) fn admits_customers(workspace_id: &str) -> Result<bool, ErrorReport> {
-    as_owner_of(&our_table(MEMBERS)?, || {
-        Spi::connect_mut(|client| Ok(host::workspace_is_open(client, workspace_id)?.unwrap_or(true)))
-    })
+    Ok(host::workspace_is_open(workspace_id)?.unwrap_or(true))
 }
 
 pub(super) fn hides_agents(workspace_id: &str) -> Result<bool, ErrorReport> {
-    as_owner_of(&our_table("parlant_agent")?, || {
-        Spi::connect(|client| {
-            let plan = kept(client, HIDES_AGENTS, &[TEXTOID])?;
-            let found = client.select(plan, Some(1), &[workspace_id.into()]).map_err(internal)?;
-            Ok(found.first().get_one::<bool>().map_err(internal)?.unwrap_or(false))
-        })
-    })
+    let agents = our_table("parlant_agent")?;
+    let mut found = Rows::of(&agents, c"parlant_agent_deleted", &[(c"workspace_id", workspace_id)])?;
+    while let Some(agent) = found.next() {
+        // Without the index, which has only these, all agents of the workspace come.
+        if agent.get::<Timestamp>(c"deleted_at")?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether the transaction administers the workspace: for one of its admins, or as a role that no policy restricts,

@@ -7,6 +7,7 @@
 use super::lookup::Question;
 use crate::context::{self, CUSTOMER_ID, HIDES_AGENTS, WORKSPACE_ID};
 use pgrx::Uuid;
+use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::cell::{Cell, RefCell};
@@ -85,13 +86,40 @@ impl Remembered {
     }
 }
 
+/// A text of a row, which mostly nobody needs to read.
+struct Unread(pg_sys::Datum);
+
+impl Unread {
+    fn read(&self) -> Option<&str> {
+        // SAFETY: the datum is a text that is not null.
+        unsafe { <&str>::from_datum(self.0, false) }
+    }
+}
+
+impl FromDatum for Unread {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        (!is_null).then_some(Unread(datum))
+    }
+}
+
+// SAFETY: the argument is only kept as it is, and outlives the call.
+unsafe impl<'fcx> ArgAbi<'fcx> for Unread {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: the caller promises an argument of this type; the functions below take an Option of it, so that none
+        // is null here.
+        unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or(Unread(pg_sys::Datum::null()))
+    }
+}
+
+pgrx::impl_sql_translatable!(Unread, "text");
+
 /// What the tables say of the parent. One that is not there is for the foreign key to refuse, but for a customer,
 /// who may only be shown what is known to be their own.
-fn is_visible(question: &'static Question, workspace_id: Option<&str>, id: Uuid) -> Result<bool, ErrorReport> {
-    let is_here = |workspace_id: &str| {
+fn is_visible(question: &'static Question, workspace_id: Option<Unread>, id: Uuid) -> Result<bool, ErrorReport> {
+    let is_here = |workspace_id: &&str| {
         WORKSPACE_ID.with(|current| current.to_bytes() == workspace_id.as_bytes()).unwrap_or(false)
     };
-    let Some(workspace_id) = workspace_id.filter(|workspace_id| is_here(workspace_id)) else { return Ok(false) };
+    let Some(workspace_id) = workspace_id.as_ref().and_then(Unread::read).filter(is_here) else { return Ok(false) };
     if let Some(answer) = REMEMBERED.with_borrow_mut(|remembered| remembered.get(question.table, id)) {
         return Ok(answer);
     }
@@ -105,7 +133,7 @@ fn is_visible(question: &'static Question, workspace_id: Option<&str>, id: Uuid)
 
 /// False for an agent of the workspace that was soft-deleted before it was entered, or in this transaction.
 #[pg_extern(stable, parallel_safe)]
-fn shows_agent(workspace_id: Option<&str>, agent_id: Option<Uuid>) -> Result<bool, ErrorReport> {
+fn shows_agent(workspace_id: Option<Unread>, agent_id: Option<Uuid>) -> Result<bool, ErrorReport> {
     match agent_id {
         Some(agent_id) if HIDES_AGENTS.is_set() => is_visible(&AGENT, workspace_id, agent_id),
         _ => Ok(true),
@@ -114,7 +142,7 @@ fn shows_agent(workspace_id: Option<&str>, agent_id: Option<Uuid>) -> Result<boo
 
 /// False for a journey of an agent that is not shown.
 #[pg_extern(stable, parallel_safe)]
-fn shows_journey(workspace_id: Option<&str>, journey_id: Option<Uuid>) -> Result<bool, ErrorReport> {
+fn shows_journey(workspace_id: Option<Unread>, journey_id: Option<Uuid>) -> Result<bool, ErrorReport> {
     match journey_id {
         Some(journey_id) if HIDES_AGENTS.is_set() => is_visible(&JOURNEY, workspace_id, journey_id),
         _ => Ok(true),
@@ -123,7 +151,7 @@ fn shows_journey(workspace_id: Option<&str>, journey_id: Option<Uuid>) -> Result
 
 /// False for a session of an agent that is not shown, and for a customer for any session but their own.
 #[pg_extern(stable, parallel_safe)]
-fn shows_session(workspace_id: Option<&str>, session_id: Option<Uuid>) -> Result<bool, ErrorReport> {
+fn shows_session(workspace_id: Option<Unread>, session_id: Option<Uuid>) -> Result<bool, ErrorReport> {
     let may_hide = CUSTOMER_ID.is_set() || HIDES_AGENTS.is_set();
     match session_id {
         Some(session_id) if may_hide => is_visible(&SESSION, workspace_id, session_id),

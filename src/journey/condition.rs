@@ -1,7 +1,8 @@
 //! Conditions that the database judges.
 
 use crate::error::error;
-use crate::json::{JsonbOut, JsonbText};
+use crate::json::{Jsonb, JsonbOut};
+use parlant_core::cache::Last;
 use parlant_core::condition::{Condition, ConditionError, Outcome, Variables};
 use pgrx::PgSqlErrorCode::{ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_PROGRAM_LIMIT_EXCEEDED};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -15,6 +16,12 @@ const MAX_KEPT: usize = 1000;
 
 thread_local! {
     static KEPT: RefCell<HashMap<String, Rc<Condition>>> = RefCell::new(HashMap::new());
+    static VARIABLES: RefCell<Last<Variables>> = RefCell::default();
+}
+
+/// What conditions ask for, from a JSON object.
+pub(crate) fn read(variables: &Jsonb) -> Result<Rc<Variables>, ConditionError> {
+    VARIABLES.with_borrow_mut(|last| last.get_or_make(variables.bytes(), || Variables::read(&variables.text())))
 }
 
 /// An expression in its compiled form, kept for the next time.
@@ -50,9 +57,9 @@ pub(super) fn refusal(expression: &str, fault: &ConditionError) -> ErrorReport {
 /// # Errors
 /// 22023 if it is no expression or does not give true or false, 54000 if it is over a limit.
 #[pg_extern(immutable, strict, parallel_safe)]
-fn evaluate_condition(expression: &str, variables: JsonbText) -> Result<bool, ErrorReport> {
+fn evaluate_condition(expression: &str, variables: Jsonb) -> Result<bool, ErrorReport> {
     let outcome = compiled(expression)
-        .and_then(|condition| condition.evaluate(&Variables::read(&variables.0)?))
+        .and_then(|condition| condition.evaluate(&*read(&variables)?))
         .map_err(|fault| refusal(expression, &fault))?;
     Ok(outcome == Outcome::Holds)
 }
@@ -61,11 +68,11 @@ fn evaluate_condition(expression: &str, variables: JsonbText) -> Result<bool, Er
 #[pg_extern(immutable, strict, parallel_safe)]
 fn judge_condition(
     expression: &str,
-    variables: JsonbText,
+    variables: Jsonb,
 ) -> TableIterator<'static, (name!(holds, Option<bool>), name!(missing, JsonbOut), name!(problem, Option<String>))> {
     let mut missing = Vec::new();
     let outcome = compiled(expression).and_then(|condition| {
-        let variables = Variables::read(&variables.0)?;
+        let variables = read(&variables)?;
         missing = condition.missing(&variables);
         condition.evaluate(&variables)
     });

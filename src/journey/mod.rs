@@ -2,7 +2,7 @@
 
 #![allow(clippy::type_complexity, reason = "pgrx reads the columns of a result from the signature")]
 
-mod condition;
+pub(crate) mod condition;
 mod document;
 mod rows;
 mod walk;

@@ -1,7 +1,7 @@
 //! The rows that walking reads and writes. Everything is asked for with its workspace, which the session gives.
 
 use crate::error::internal;
-use crate::statement::kept;
+use crate::statement::{kept, refuse_on_standby};
 use pgrx::Uuid;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::BuiltinOid::{self, INT4OID, TEXTOID, UUIDOID};
@@ -234,6 +234,7 @@ fn all<T>(
     values: &[DatumWithOid<'_>],
     mut read: impl FnMut(&SpiHeapTupleData<'_>) -> Result<T, ErrorReport>,
 ) -> Result<Vec<T>, ErrorReport> {
+    refuse_on_standby();
     Spi::connect_mut(|client| {
         let plan = kept(client, sql, types)?;
         let mut found = Vec::new();

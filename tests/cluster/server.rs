@@ -69,18 +69,30 @@ impl Cluster {
 
     /// A cluster whose server does not run yet.
     pub fn init(tree: Tree) -> Cluster {
-        let cluster = Cluster {
+        let cluster = Cluster::in_new_dir(tree);
+        cluster.initdb();
+        cluster.add_settings(SETTINGS);
+        cluster.add_setting("unix_socket_directories", &cluster.dir.display().to_string());
+        cluster
+    }
+
+    fn in_new_dir(tree: Tree) -> Cluster {
+        Cluster {
             tree,
             dir: create_dir(),
             server: Mutex::new(None),
             databases: AtomicU32::new(0),
             template: OnceLock::new(),
-        };
-        cluster.initdb();
-        let settings = format!("{SETTINGS}unix_socket_directories = '{}'\n", cluster.dir.display());
-        let mut file = fs::OpenOptions::new().append(true).open(cluster.data().join("postgresql.conf")).unwrap();
+        }
+    }
+
+    fn add_setting(&self, name: &str, value: &str) {
+        self.add_settings(&format!("{name} = '{value}'\n"));
+    }
+
+    fn add_settings(&self, settings: &str) {
+        let mut file = fs::OpenOptions::new().append(true).open(self.data().join("postgresql.conf")).unwrap();
         file.write_all(settings.as_bytes()).unwrap();
-        cluster
     }
 
     /// Checksums are on in every version, because pg_upgrade wants both clusters alike and 18 changed the default.
@@ -94,6 +106,24 @@ impl Cluster {
         if !initdb("--locale=C.UTF-8").output().expect("initdb").status.success() {
             run(&mut initdb("--locale=C"));
         }
+    }
+
+    /// A hot standby of this server, which follows it as long as both run.
+    pub fn standby(&self) -> Cluster {
+        let standby = Cluster::in_new_dir(self.tree.clone());
+        let mut backup = self.command("pg_basebackup");
+        run(backup.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--pgdata"]).arg(standby.data()));
+        standby.add_setting("unix_socket_directories", &standby.dir.display().to_string());
+        standby.start_server();
+        standby
+    }
+
+    /// Waits until a standby shows what this server has committed.
+    pub fn wait_for(&self, standby: &Cluster) {
+        let written: String = self.connect("postgres", "postgres").value("SELECT pg_current_wal_insert_lsn()::text");
+        let mut standby = standby.connect("postgres", "postgres");
+        let replayed = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'");
+        eventually("the standby replays what was written", || standby.value::<bool>(&replayed).then_some(()));
     }
 
     pub fn start_server(&self) {

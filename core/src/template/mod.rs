@@ -8,8 +8,9 @@ mod filters;
 mod syntax;
 
 use minijinja::machinery::{Vm, make_string_output};
-use minijinja::{AutoEscape, Error, ErrorKind, Value};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value};
 use std::collections::BTreeMap;
+use syntax::Compiled;
 
 /// Longest template, in bytes: 10,000 characters of any script.
 pub const MAX_TEMPLATE_BYTES: usize = 40_000;
@@ -22,6 +23,13 @@ pub const MAX_OUTPUT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Most steps of a rendering.
 const MAX_STEPS: u64 = 20_000;
+
+/// A guess at the memory that an instruction takes, with what it refers to and where it stands in the text.
+const BYTES_FOR_EACH_INSTRUCTION: usize = 128;
+
+thread_local! {
+    static ENVIRONMENT: Environment<'static> = filters::environment(MAX_STEPS);
+}
 
 /// Why a template gives no text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,36 +62,74 @@ impl Place {
     }
 }
 
-/// The variables that a template refers to, as paths such as `customer.name`, in the order of their first use.
-pub fn variables(source: &str) -> Result<Vec<String>, Fault> {
-    Ok(syntax::parse(source)?.variables)
-}
+self_cell::self_cell!(
+    /// A template in its compiled form, which borrows from its text.
+    struct Owned {
+        owner: String,
 
-/// The text of a template with the variables of a JSON object.
-pub fn render(source: &str, variables: &str) -> Result<String, Fault> {
-    let root = filters::root(variables)?;
-    let template = syntax::parse(source)?;
-    let environment = filters::environment(MAX_STEPS);
-    let mut text = String::new();
-    let result = filters::counted(|| {
-        let vm = Vm::new(&environment);
-        let mut output = make_string_output(&mut text);
-        vm.eval(&template.instructions, root, &BTreeMap::new(), &mut output, AutoEscape::None).map(|_| ())
-    });
-    // What is missing explains every error that follows from it.
-    match result {
-        (_, missing) if !missing.is_empty() => Err(Fault::Missing(missing)),
-        (Err(error), _) => Err(failure(source, &error)),
-        (Ok(()), _) => Ok(text),
+        #[covariant]
+        dependent: Compiled,
+    }
+);
+
+/// A template that can be rendered.
+pub struct Template(Owned);
+
+/// The variables of a rendering.
+pub struct Variables(Value);
+
+impl Variables {
+    /// Reads a JSON object.
+    pub fn read(json: &str) -> Result<Variables, Fault> {
+        filters::root(json).map(Variables)
     }
 }
 
-/// The variables that rendering lacks; none if it works. An error where it fails for another reason.
-pub fn missing(source: &str, variables: &str) -> Result<Vec<String>, Fault> {
-    match render(source, variables) {
-        Ok(_) => Ok(Vec::new()),
-        Err(Fault::Missing(names)) => Ok(names),
-        Err(fault) => Err(fault),
+impl Template {
+    pub fn compile(source: &str) -> Result<Template, Fault> {
+        Owned::try_new(source.to_owned(), |source| syntax::parse(source)).map(Template)
+    }
+
+    /// Bytes of memory it takes, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.borrow_owner().len() + self.0.borrow_dependent().instructions.len() * BYTES_FOR_EACH_INSTRUCTION
+    }
+
+    /// The variables that it refers to, as paths such as `customer.name`, in the order of their first use.
+    #[must_use]
+    pub fn variables(&self) -> &[String] {
+        &self.0.borrow_dependent().variables
+    }
+
+    /// Its text with variables.
+    pub fn render(&self, variables: &Variables) -> Result<String, Fault> {
+        let mut text = String::new();
+        let result = ENVIRONMENT.with(|environment| {
+            filters::counted(|| {
+                let mut output = make_string_output(&mut text);
+                let instructions = &self.0.borrow_dependent().instructions;
+                let root = variables.0.clone();
+                let blocks = BTreeMap::new();
+                let end = Vm::new(environment).eval(instructions, root, &blocks, &mut output, AutoEscape::None);
+                end.map(|_| ())
+            })
+        });
+        // What is missing explains every error that follows from it.
+        match result {
+            (_, missing) if !missing.is_empty() => Err(Fault::Missing(missing)),
+            (Err(error), _) => Err(failure(self.0.borrow_owner(), &error)),
+            (Ok(()), _) => Ok(text),
+        }
+    }
+
+    /// The variables that rendering lacks; none if it works. An error where it fails for another reason.
+    pub fn missing(&self, variables: &Variables) -> Result<Vec<String>, Fault> {
+        match self.render(variables) {
+            Ok(_) => Ok(Vec::new()),
+            Err(Fault::Missing(names)) => Ok(names),
+            Err(fault) => Err(fault),
+        }
     }
 }
 
@@ -128,6 +174,14 @@ fn number_value(number: &serde_json::Number) -> Value {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn render(source: &str, variables: &str) -> Result<String, Fault> {
+        Template::compile(source)?.render(&Variables::read(variables)?)
+    }
+
+    fn variables(source: &str) -> Result<Vec<String>, Fault> {
+        Template::compile(source).map(|template| template.variables().to_vec())
+    }
 
     #[track_caller]
     fn assert_renders(source: &str, variables: &str, expected: &str) {

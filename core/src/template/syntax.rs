@@ -22,13 +22,13 @@ const MAX_BRACKETS: usize = 40;
 const WHITESPACE: WhitespaceConfig =
     WhitespaceConfig { keep_trailing_newline: true, lstrip_blocks: false, trim_blocks: false };
 
-pub(super) struct Template<'source> {
+pub(super) struct Compiled<'source> {
     pub(super) instructions: Instructions<'source>,
     /// Paths of the variables, in the order of their first use.
     pub(super) variables: Vec<String>,
 }
 
-pub(super) fn parse(source: &str) -> Result<Template<'_>, Fault> {
+pub(super) fn parse(source: &str) -> Result<Compiled<'_>, Fault> {
     if source.len() > MAX_TEMPLATE_BYTES {
         let length = source.len();
         return Err(Fault::TooLarge(format!(
@@ -41,7 +41,7 @@ pub(super) fn parse(source: &str) -> Result<Template<'_>, Fault> {
     let tree = checker.statement(&tree)?;
     let mut generator = CodeGenerator::new("template", source);
     generator.compile_stmt(&tree);
-    Ok(Template { instructions: generator.finish().0, variables: checker.variables })
+    Ok(Compiled { instructions: generator.finish().0, variables: checker.variables })
 }
 
 fn broken(source: &str, error: &Error) -> Fault {

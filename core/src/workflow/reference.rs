@@ -463,6 +463,7 @@ pub(super) fn escaped_atoms(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::template::{Template, Variables};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -552,7 +553,8 @@ mod tests {
         #[test]
         fn a_template_renders_what_the_source_said(text in "([{}%#a-z \n-]|<start\\.input>){0,30}x") {
             let template = references(json!({})).template(&text);
-            let rendered = crate::template::render(&template, r#"{"start": {"input": "{{ y }}"}}"#);
+            let variables = Variables::read(r#"{"start": {"input": "{{ y }}"}}"#).unwrap();
+            let rendered = Template::compile(&template).and_then(|template| template.render(&variables));
             prop_assert_eq!(rendered.ok(), Some(text.replace("<start.input>", "{{ y }}")), "{}", template);
         }
 
