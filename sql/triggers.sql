@@ -7,11 +7,7 @@ COMMENT ON FUNCTION parlant.fill_from_parent() IS
     'its second argument whose id is in the column named in its first.';
 
 CREATE FUNCTION parlant.set_updated_at() RETURNS trigger
-    LANGUAGE plpgsql AS $$
-BEGIN
-    NEW.updated_at := pg_catalog.timezone('utc', pg_catalog.now());
-    RETURN NEW;
-END $$;
+    LANGUAGE c AS 'MODULE_PATHNAME', 'set_updated_at_wrapper';
 COMMENT ON FUNCTION parlant.set_updated_at() IS 'Trigger: sets updated_at to the UTC time of the transaction.';
 
 CREATE FUNCTION parlant.match_final_flag() RETURNS trigger

@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 /// A new UUID of version 7 (RFC 9562): its first 48 bits are the time in milliseconds, so keys made one after
 /// another lie together in an index. Within a connection each is greater than the one before.
 #[pg_extern(volatile, parallel_safe)]
-fn uuidv7() -> pgrx::Uuid {
+pub(crate) fn uuidv7() -> pgrx::Uuid {
     pgrx::Uuid::from_bytes(*uuid::Uuid::now_v7().as_bytes())
 }
 

@@ -26,9 +26,11 @@ mod owner;
 mod parent;
 mod pii;
 mod row;
+mod setting;
 mod statement;
 mod table;
 mod transition;
+mod updated_at;
 mod workflow;
 
 ::pgrx::pg_module_magic!(name, version);
@@ -40,7 +42,7 @@ extension_sql_file!(
     name = "context",
     requires = [current_workspace_id, current_user_id, current_customer_id, current_permission]
 );
-extension_sql_file!("../sql/functions/audit.sql", name = "audit", requires = [masked_secrets, purge_audit_log]);
+extension_sql_file!("../sql/functions/audit.sql", name = "audit", requires = [purge_audit_log]);
 extension_sql_file!("../sql/functions/host.sql", name = "host", requires = [link_host, unlink_host, host_status]);
 extension_sql_file!(
     "../sql/functions/behaviour.sql",

@@ -1,5 +1,6 @@
 //! Upkeep of tables by their owner, as PostgreSQL's own foreign keys do it.
 
+use crate::setting::Settings;
 use pgrx::PgRelation;
 use pgrx::prelude::*;
 
@@ -11,43 +12,10 @@ use pgrx::prelude::*;
 pub(crate) fn as_owner_of<T>(table: &PgRelation, work: impl FnOnce() -> T) -> T {
     // SAFETY: an open relation has a row of pg_class.
     let owner = unsafe { (*table.rd_rel).relowner };
-    let _path = SearchPath::of_the_system();
+    let settings = Settings::saved();
+    settings.set(c"search_path", c"pg_catalog, pg_temp");
     let _restored = Identity::assume(owner);
     work()
-}
-
-/// The search path to come back to, also when PostgreSQL raises an error, which unwinds as a panic.
-struct SearchPath {
-    level: i32,
-}
-
-impl SearchPath {
-    fn of_the_system() -> Self {
-        // SAFETY: the setting and its value are strings that end with NUL, which the call copies, and the other
-        // arguments are values of the enums that it asks for; `drop` ends the level that is begun here. Functions
-        // with a SET clause do the same, also in parallel workers.
-        unsafe {
-            let level = pg_sys::NewGUCNestLevel();
-            pg_sys::set_config_option(
-                c"search_path".as_ptr(),
-                c"pg_catalog, pg_temp".as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
-            SearchPath { level }
-        }
-    }
-}
-
-impl Drop for SearchPath {
-    fn drop(&mut self) {
-        // SAFETY: this is the level that NewGUCNestLevel began, or the abort of a transaction has ended it already.
-        unsafe { pg_sys::AtEOXact_GUC(true, self.level) }
-    }
 }
 
 /// The identity to come back to, also when PostgreSQL raises an error, which unwinds as a panic.

@@ -150,7 +150,7 @@ fn an_entry_tells_who_when_and_in_which_transaction() {
     let role = database.create_role("dba");
     connection.run(&format!(
         "ALTER ROLE {role} BYPASSRLS; GRANT USAGE ON SCHEMA parlant TO {role};
-         GRANT SELECT, UPDATE ON parlant.parlant_term TO {role}; GRANT EXECUTE ON FUNCTION parlant.uuidv7() TO {role}"
+         GRANT SELECT, UPDATE ON parlant.parlant_term TO {role}"
     ));
     connection.run(
         "BEGIN; SET LOCAL parlant.user_id = 'ann';

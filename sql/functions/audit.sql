@@ -1,5 +1,5 @@
 CREATE FUNCTION parlant.audit_change() RETURNS trigger
-    LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'audit_change_wrapper';
+    LANGUAGE c AS 'MODULE_PATHNAME', 'audit_change_wrapper';
 COMMENT ON FUNCTION parlant.audit_change() IS
     'Trigger: writes an entry into the audit log for each row that a statement has changed, as the owner of the table.';
 
@@ -8,9 +8,6 @@ CREATE FUNCTION parlant.refuse_audit_change() RETURNS trigger
 COMMENT ON FUNCTION parlant.refuse_audit_change() IS
     'Trigger: refuses to change or delete entries of the audit log.';
 
-COMMENT ON FUNCTION parlant.masked_secrets(jsonb) IS
-    'A JSON document, as text, with every string masked that stands under a key such as password, token or apiKey; '
-    'NULL if it has none.';
 COMMENT ON FUNCTION parlant.purge_audit_log(timestamptz, text) IS
     'Deletes entries of the audit log that are older than a time, of one workspace or of all, and leaves an entry that '
     'says so. For the owner of the table. Gives the number of entries deleted.';

@@ -2,6 +2,7 @@
 
 use crate::error::{error, internal};
 use crate::owner::as_owner_of;
+use crate::setting::Settings;
 use pgrx::PgSqlErrorCode::{ERRCODE_INSUFFICIENT_PRIVILEGE, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -113,26 +114,7 @@ fn purge_audit_log(
 /// Runs statements that change the log, as its owner and past its row-level security.
 fn changing<T>(work: impl FnOnce() -> T) -> Result<T, ErrorReport> {
     let log = PgRelation::open_with_name_and_share_lock(LOG).map_err(internal)?;
-    set(c"on");
-    let done = as_owner_of(&log, work);
-    // An error ends the transaction, or the savepoint, and the setting with it.
-    set(c"off");
-    Ok(done)
-}
-
-fn set(value: &CStr) {
-    // SAFETY: both strings end with NUL and live through the call, which copies them; the other arguments are values
-    // of the enums that the C declaration asks for.
-    unsafe {
-        pg_sys::set_config_option(
-            SETTING.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_SUSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_LOCAL,
-            true,
-            0,
-            false,
-        );
-    }
+    let settings = Settings::saved();
+    settings.set(SETTING, c"on");
+    Ok(as_owner_of(&log, work))
 }

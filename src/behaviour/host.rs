@@ -8,7 +8,6 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::spi::{SpiClient, quote_qualified_identifier};
 use std::collections::HashSet;
-use std::ffi::CStr;
 
 /// The linked host, while `read` runs.
 pub(super) struct Host {
@@ -29,9 +28,6 @@ pub(super) struct HostTable {
 pub(super) fn read<T>(work: impl FnOnce(&SpiClient<'_>, &Host) -> Result<T, ErrorReport>) -> Result<T, ErrorReport> {
     let link = PgRelation::open_with_name_and_share_lock("parlant.parlant_host_link").map_err(internal)?;
     as_owner_of(&link, || {
-        let settings = Settings::saved();
-        // No operator or function of a client's can stand for one of PostgreSQL's.
-        settings.set(c"search_path", c"pg_catalog, pg_temp");
         Spi::connect(|client| {
             let found =
                 client.select("SELECT schema_name FROM parlant.parlant_host_link", Some(1), &[]).map_err(internal)?;
@@ -94,44 +90,5 @@ impl HostTable {
     /// The conditions of those columns that there are, each behind an AND.
     pub(super) fn conditions(&self, conditions: &[(&str, &str)]) -> String {
         conditions.iter().filter(|(column, _)| self.has(column)).map(|(_, sql)| format!(" AND {sql}")).collect()
-    }
-}
-
-/// Settings that are put back when this is dropped, also when PostgreSQL raises an error.
-pub(super) struct Settings(i32);
-
-impl Settings {
-    pub(super) fn saved() -> Settings {
-        // SAFETY: opens a level of settings, which `drop` closes.
-        Settings(unsafe { pg_sys::NewGUCNestLevel() })
-    }
-
-    pub(super) fn set(&self, name: &CStr, value: &CStr) {
-        // SAFETY: both strings end with NUL and live through the call, which copies them; the other arguments are
-        // values of the enums that the C declaration asks for.
-        unsafe {
-            pg_sys::set_config_option(
-                name.as_ptr(),
-                value.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
-        }
-    }
-
-    pub(super) fn is_known(name: &CStr) -> bool {
-        // SAFETY: the name ends with NUL; an unknown setting gives a null pointer.
-        unsafe { !pg_sys::GetConfigOption(name.as_ptr(), true, false).is_null() }
-    }
-}
-
-impl Drop for Settings {
-    fn drop(&mut self) {
-        // SAFETY: the level is the one that `saved` opened.
-        unsafe { pg_sys::AtEOXact_GUC(true, self.0) }
     }
 }

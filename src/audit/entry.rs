@@ -1,0 +1,125 @@
+//! Entries of the log on their way there: collected in memory, or on disk where they are many, and written at once.
+
+use crate::context::{CUSTOMER_ID, USER_ID};
+use crate::error::internal;
+use crate::identifier::uuidv7;
+use crate::json::JsonbOut;
+use crate::statement::kept;
+use pgrx::pg_sys::BuiltinOid::{INT8OID, TEXTOID};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+/// The columns that differ from entry to entry.
+const COLUMNS: [(&std::ffi::CStr, pg_sys::Oid); 6] = [
+    (c"id", pg_sys::UUIDOID),
+    (c"workspace_id", pg_sys::TEXTOID),
+    (c"row_id", pg_sys::UUIDOID),
+    (c"action", pg_sys::TEXTOID),
+    (c"old_values", pg_sys::JSONBOID),
+    (c"new_values", pg_sys::JSONBOID),
+];
+
+const WRITE: &str = "INSERT INTO parlant.parlant_audit_log
+        (id, workspace_id, transaction_id, user_id, customer_id, database_role, table_name, row_id, action, old_values, new_values)
+    SELECT id, workspace_id, $1, $2, $3, session_user, $4, row_id, action, old_values, new_values FROM entry";
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Action {
+    Insert,
+    Update,
+    Delete,
+}
+
+pub(super) struct Entries {
+    rows: *mut pg_sys::Tuplestorestate,
+    description: pg_sys::TupleDesc,
+    count: u32,
+}
+
+impl Entries {
+    pub(super) fn new() -> Result<Self, ErrorReport> {
+        let count = i32::try_from(COLUMNS.len()).map_err(internal)?;
+        // SAFETY: the description has as many columns as are then described, by names that end with NUL; both it and
+        // the rows live in the trigger's memory context, or until `drop`.
+        unsafe {
+            let description = pg_sys::CreateTemplateTupleDesc(count);
+            for (number, (name, data_type)) in (1..).zip(COLUMNS) {
+                pg_sys::TupleDescInitEntry(description, number, name.as_ptr(), data_type, -1, 0);
+            }
+            let rows = pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem);
+            Ok(Entries { rows, description, count: 0 })
+        }
+    }
+
+    /// Adds an entry. Its values are texts of JSON objects.
+    ///
+    /// # Safety
+    /// The workspace is a text, and the row's id a uuid.
+    pub(super) unsafe fn add(
+        &mut self,
+        action: Action,
+        workspace_id: pg_sys::Datum,
+        row_id: pg_sys::Datum,
+        old_values: Option<String>,
+        new_values: Option<String>,
+    ) -> Result<(), ErrorReport> {
+        let action = match action {
+            Action::Insert => "insert",
+            Action::Update => "update",
+            Action::Delete => "delete",
+        };
+        let values = [
+            uuidv7().into_datum(),
+            Some(workspace_id),
+            Some(row_id),
+            action.into_datum(),
+            old_values.and_then(|object| JsonbOut(object).into_datum()),
+            new_values.and_then(|object| JsonbOut(object).into_datum()),
+        ];
+        let mut nulls = values.map(|value| value.is_none());
+        let mut values = values.map(|value| value.unwrap_or(pg_sys::Datum::null()));
+        // SAFETY: each value is of the type of its column, and copied.
+        unsafe {
+            pg_sys::tuplestore_putvalues(self.rows, self.description, values.as_mut_ptr(), nulls.as_mut_ptr());
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Writes them into the log, for a table of this name.
+    pub(super) fn write(&self, table: &str) -> Result<(), ErrorReport> {
+        // SAFETY: it gives the transaction a number if it has none yet; it is about to write anyway.
+        let transaction = unsafe { pg_sys::GetTopFullTransactionId() }.value.cast_signed();
+        let mut relation = pg_sys::EphemeralNamedRelationData {
+            md: pg_sys::EphemeralNamedRelationMetadataData {
+                name: c"entry".as_ptr().cast_mut(),
+                reliddesc: pg_sys::InvalidOid,
+                tupdesc: self.description,
+                enrtype: pg_sys::EphemeralNameRelationType::ENR_NAMED_TUPLESTORE,
+                enrtuples: self.count.into(),
+            },
+            reldata: self.rows.cast(),
+        };
+        Spi::connect_mut(|client| {
+            // SAFETY: the relation outlives this SPI connection, which alone knows it, and reads it only.
+            let registered = unsafe { pg_sys::SPI_register_relation(&raw mut relation) };
+            if registered < 0 {
+                return Err(internal(format!("SPI_register_relation: {registered}")));
+            }
+            let plan = kept(client, WRITE, &[INT8OID, TEXTOID, TEXTOID, TEXTOID])?;
+            let parameters = [transaction.into(), USER_ID.get().into(), CUSTOMER_ID.get().into(), table.into()];
+            client.update(plan, None, &parameters).map(drop).map_err(internal)
+        })
+    }
+}
+
+impl Drop for Entries {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`, and used by nobody else.
+        unsafe { pg_sys::tuplestore_end(self.rows) }
+    }
+}
