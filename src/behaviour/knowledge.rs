@@ -3,12 +3,14 @@
 //! The client's own rights decide whether it sees the agent and its links. The host's tables are then read as their
 //! reader, restricted to those knowledge bases and the agent's workspace.
 
-use super::host::{Host, HostTable, Settings, read};
+use super::host::{Host, HostTable, read};
 use crate::error::{error, internal};
+use crate::setting::Settings;
 use parlant_core::fusion::reciprocal_ranks;
 use pgrx::PgSqlErrorCode::{
     ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_NO_DATA_FOUND, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
 };
+use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::spi::{SpiClient, SpiHeapTupleData, SpiTupleTable, quote_identifier};
@@ -69,6 +71,7 @@ fn search_knowledge(
     ErrorReport,
 > {
     let query = query.filter(|query| !query.trim().is_empty());
+    let query_embedding = query_embedding.filter(|vector| !vector.trim().is_empty());
     check_arguments(query, query_embedding, max_results)?;
     let (workspace_id, links) = Spi::connect(|client| links(client, agent_id))?;
     if links.is_empty() {
@@ -77,9 +80,10 @@ fn search_knowledge(
     }
     let limit = max_results.and_then(|most| usize::try_from(most).ok());
     let limit = limit.unwrap_or_else(|| links.iter().map(|link| link.max_results).sum()).min(MAX_RESULTS);
-    let candidates = if query.is_some() && query_embedding.is_some() { limit.max(MIN_CANDIDATES) } else { limit };
+    let is_fused = query.is_some() && query_embedding.is_some();
+    let candidates = if is_fused { limit.max(MIN_CANDIDATES) } else { limit };
     let (near, worded) = read(|client, host| {
-        let search = Search::new(client, host, &workspace_id, &links, candidates)?;
+        let search = Search::new(client, host, &workspace_id, &links, candidates, is_fused)?;
         let near = query_embedding.map(|vector| search.by_vector(vector)).transpose()?;
         let worded = query.map(|query| search.by_words(query, query_embedding)).transpose()?;
         Ok((near, worded))
@@ -162,7 +166,8 @@ fn links(client: &SpiClient<'_>, agent_id: Option<pgrx::Uuid>) -> Result<(String
 struct Search<'a, 'client> {
     client: &'a SpiClient<'client>,
     links: &'a [Link],
-    candidates: i64,
+    candidates: usize,
+    is_fused: bool,
     base: HostTable,
     embedding: HostTable,
     /// The chunks that the host itself would show, as a FROM clause.
@@ -178,6 +183,7 @@ impl<'a, 'client> Search<'a, 'client> {
         workspace_id: &str,
         links: &'a [Link],
         candidates: usize,
+        is_fused: bool,
     ) -> Result<Self, ErrorReport> {
         let base = host.table(client, "knowledge_base", &["id", "workspace_id"])?;
         let document = host.table(client, "document", &["id"])?;
@@ -203,8 +209,7 @@ impl<'a, 'client> Search<'a, 'client> {
         for row in rows {
             bases.extend(row.get::<String>(1).map_err(internal)?);
         }
-        let candidates = i64::try_from(candidates).map_err(internal)?;
-        Ok(Search { client, links, candidates, base, embedding, visible, bases })
+        Ok(Search { client, links, candidates, is_fused, base, embedding, visible, bases })
     }
 
     /// The nearest chunks of each knowledge base that reach its threshold, the nearest first.
@@ -213,8 +218,7 @@ impl<'a, 'client> Search<'a, 'client> {
         self.check_dimensions(&vectors, vector)?;
         let mut hits = Vec::new();
         for link in self.links.iter().filter(|link| self.bases.contains(&link.knowledge_base_id)) {
-            let nearest = self.nearest(&vectors, vector, &link.knowledge_base_id)?;
-            hits.extend(nearest.into_iter().filter(|hit| hit.similarity.is_some_and(|s| s >= link.threshold)));
+            hits.extend(self.nearest(&vectors, vector, link)?);
         }
         hits.sort_by(|a, b| {
             let similarity = |hit: &Hit| hit.similarity.unwrap_or(f64::NEG_INFINITY);
@@ -252,7 +256,7 @@ impl<'a, 'client> Search<'a, 'client> {
         let dimension = if self.base.has("embedding_dimension") { "embedding_dimension" } else { "NULL::integer" };
         let statement = format!(
             "SELECT count(DISTINCT model), string_agg(DISTINCT model, ', '), {vectors}.vector_dims($2::{vectors}.vector),
-                    min(dimension)
+                    min(dimension), {vectors}.vector_norm($2::{vectors}.vector) > 0
              FROM (SELECT {model}, {dimension} FROM {} WHERE id = ANY ($1)) AS base (model, dimension)",
             self.base.name
         );
@@ -271,6 +275,14 @@ impl<'a, 'client> Search<'a, 'client> {
                 "A vector fits one model. Disable the links to the others, or search with a query alone.",
             ));
         }
+        if found.get::<bool>(5).map_err(internal)? == Some(false) {
+            return Err(error(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "query_embedding has no direction".to_owned(),
+                "All of its numbers are 0, so nothing is nearer to it than anything else.".to_owned(),
+                "Embed the query with the model of the knowledge bases.",
+            ));
+        }
         match (given, expected) {
             (Some(given), Some(expected)) if given != expected => Err(error(
                 ERRCODE_INVALID_PARAMETER_VALUE,
@@ -282,7 +294,16 @@ impl<'a, 'client> Search<'a, 'client> {
         }
     }
 
-    fn nearest(&self, vectors: &str, vector: &str, base: &str) -> Result<Vec<Hit>, ErrorReport> {
+    /// The nearest chunks of a knowledge base that reach its threshold.
+    fn nearest(&self, vectors: &str, vector: &str, link: &Link) -> Result<Vec<Hit>, ErrorReport> {
+        let base = link.knowledge_base_id.as_str();
+        // What the other list lacks may make up for a lower place in this one.
+        let most = if self.is_fused { self.candidates } else { self.candidates.min(link.max_results) };
+        let arguments = [base.into(), vector.into(), i64::try_from(most).map_err(internal)?.into()];
+        let near = |mut hits: Vec<Hit>| {
+            hits.retain(|hit| hit.similarity.is_some_and(|similarity| similarity >= link.threshold));
+            hits
+        };
         let chunks = format!(
             "SELECT count(*) FROM (SELECT FROM {} WHERE knowledge_base_id = $1 LIMIT $2) AS chunk",
             self.embedding.name
@@ -290,9 +311,9 @@ impl<'a, 'client> Search<'a, 'client> {
         let chunks = self.client.select(chunks.as_str(), Some(1), &[base.into(), (EXACT_CHUNKS + 1).into()]);
         let chunks = chunks.map_err(internal)?.first().get_one::<i64>().map_err(internal)?.unwrap_or(0);
         if chunks > EXACT_CHUNKS {
-            let hits = self.nearest_by_index(vectors, vector, base)?;
+            let hits = near(self.nearest_by_index(vectors, &arguments)?);
             // An approximate index can miss chunks, above all without iterative scans; then every chunk is compared.
-            if i64::try_from(hits.len()).map_err(internal)? >= self.candidates {
+            if hits.len() >= most {
                 return Ok(hits);
             }
         }
@@ -305,11 +326,10 @@ impl<'a, 'client> Search<'a, 'client> {
              FROM nearest JOIN {} AS chunk USING (id) ORDER BY nearest.distance, nearest.id",
             self.visible, self.embedding.name
         );
-        let arguments = [base.into(), vector.into(), self.candidates.into()];
-        hits(self.client.select(statement.as_str(), None, &arguments).map_err(internal)?)
+        Ok(near(hits(self.client.select(statement.as_str(), None, &arguments).map_err(internal)?)?))
     }
 
-    fn nearest_by_index(&self, vectors: &str, vector: &str, base: &str) -> Result<Vec<Hit>, ErrorReport> {
+    fn nearest_by_index(&self, vectors: &str, arguments: &[DatumWithOid<'_>]) -> Result<Vec<Hit>, ErrorReport> {
         let settings = Settings::saved();
         // pgvector has been loaded by the statements before this. Since 0.8 it can go on where a filter has left too few.
         if Settings::is_known(c"hnsw.iterative_scan") {
@@ -325,11 +345,11 @@ impl<'a, 'client> Search<'a, 'client> {
              ORDER BY chunk.embedding OPERATOR({vectors}.<=>) $2::{vectors}.vector LIMIT $3",
             self.visible
         );
-        let arguments = [base.into(), vector.into(), self.candidates.into()];
-        hits(self.client.select(statement.as_str(), None, &arguments).map_err(internal)?)
+        hits(self.client.select(statement.as_str(), None, arguments).map_err(internal)?)
     }
 
-    /// The chunks with the words of a query, the best first, and how near they are to the vector where there is one.
+    /// The chunks of each knowledge base with the words of a query, the best first, and how near they are to the
+    /// vector where there is one.
     fn by_words(&self, query: &str, vector: Option<&str>) -> Result<Vec<Hit>, ErrorReport> {
         let words = if self.embedding.has("content_tsv") {
             "chunk.content_tsv"
@@ -345,14 +365,15 @@ impl<'a, 'client> Search<'a, 'client> {
         };
         let statement = format!(
             "SELECT chunk.knowledge_base_id, chunk.document_id, chunk.id, chunk.content, {similarity}, best.rank
-             FROM (SELECT chunk.id, ts_rank_cd({words}, question)::float8 AS rank
-                   FROM websearch_to_tsquery('english'::regconfig, $2) AS question
-                   CROSS JOIN ({}) WHERE chunk.knowledge_base_id = ANY ($1) AND {words} @@ question
-                   ORDER BY rank DESC, chunk.id LIMIT $3) AS best
-             JOIN {} AS chunk USING (id) ORDER BY best.rank DESC, chunk.id",
+             FROM (SELECT id, rank, row_number() OVER (PARTITION BY base ORDER BY rank DESC, id) AS place
+                   FROM (SELECT chunk.id, chunk.knowledge_base_id AS base, ts_rank_cd({words}, question)::float8 AS rank
+                         FROM websearch_to_tsquery('english'::regconfig, $2) AS question
+                         CROSS JOIN ({}) WHERE chunk.knowledge_base_id = ANY ($1) AND {words} @@ question) AS found) AS best
+             JOIN {} AS chunk USING (id) WHERE best.place <= $3 ORDER BY best.rank DESC, chunk.id",
             self.visible, self.embedding.name
         );
-        let mut arguments = vec![self.bases.clone().into(), query.into(), self.candidates.into()];
+        let most = i64::try_from(self.candidates).map_err(internal)?;
+        let mut arguments = vec![self.bases.clone().into(), query.into(), most.into()];
         arguments.extend(vector.map(Into::into));
         hits(self.client.select(statement.as_str(), None, &arguments).map_err(internal)?)
     }
@@ -370,7 +391,8 @@ fn hit(row: SpiHeapTupleData<'_>) -> Result<Hit, ErrorReport> {
         document_id: text(2)?,
         chunk_id: text(3)?,
         content: text(4)?,
-        similarity: row.get(5).map_err(internal)?,
+        // A vector of zeros has no direction, and is near to nothing.
+        similarity: row.get::<f64>(5).map_err(internal)?.filter(|similarity| !similarity.is_nan()),
         rank: row.get::<f64>(6).map_err(internal)?.unwrap_or(0.0),
     })
 }
