@@ -185,7 +185,7 @@ fn both_limits_count_in_windows_that_slide() {
     age_calls(&mut connection, "30 seconds");
     run(&mut connection, &call("c3"));
     connection.assert_refused(&call("c4"), "53400").message("3 times in an hour").detail("in 3530 seconds");
-    age_calls(&mut connection, "1 hour");
+    age_calls(&mut connection, "1 hour 10 seconds");
     for id in ["c4", "c5"] {
         run(&mut connection, &call(id));
     }
@@ -204,26 +204,147 @@ fn a_tool_without_limits_counts_no_calls() {
     assert_eq!(connection.value::<i64>("SELECT count(*) FROM parlant.parlant_tool_call"), 0);
 }
 
+/// So many connections, each with a statement that calls tool 1 in a session of its own.
+fn callers<const N: usize>(connection: &mut Connection) -> [(Connection, String); N] {
+    std::array::from_fn(|n| {
+        let session = format!("'00000000-0000-4000-8000-0000000001{n:02}'");
+        run(connection, &format!("INSERT INTO parlant.parlant_session (id, agent_id) SELECT {session}, :agent1"));
+        let mut caller = connection.another();
+        caller.run("SET lock_timeout = '60s'");
+        (
+            caller,
+            with_ids(&format!(
+                r#"SELECT parlant.call_tool({session}, :tool1, '{{"city": "x"}}', gen_random_uuid()::text)"#
+            )),
+        )
+    })
+}
+
+/// Limits that allow so many calls.
+fn limits_of(most: i32) -> [(String, String); 3] {
+    let limit = most.to_string();
+    [(limit.clone(), "NULL".to_owned()), ("NULL".to_owned(), limit.clone()), ((most + 5).to_string(), limit)]
+}
+
+fn counted(connection: &mut Connection) -> i64 {
+    connection.value("SELECT count(*) FROM parlant.parlant_tool_call")
+}
+
 #[test]
-fn sessions_that_call_a_tool_at_once_neither_wait_nor_exceed_its_limit() {
-    let mut first = world();
-    set_limits(&mut first, "2", "NULL");
-    run(&mut first, "INSERT INTO parlant.parlant_session (id, agent_id) SELECT :rival_ask, :agent1");
-    run(&mut first, "INSERT INTO parlant.parlant_session (id, agent_id) SELECT :ask2, :agent1");
-    let (mut second, mut third) = (first.another(), first.another());
-    let of =
-        |session: &str| with_ids(&format!(r#"SELECT parlant.call_tool({session}, :tool1, '{{"city": "x"}}', 'c')"#));
-    for connection in [&mut first, &mut second, &mut third] {
-        connection.run("SET lock_timeout = '2s'; BEGIN");
+fn a_call_that_may_yet_commit_counts_and_nobody_waits_for_its_end() {
+    for (minute, hour) in limits_of(2) {
+        let mut connection = world();
+        set_limits(&mut connection, &minute, &hour);
+        let [(mut first, call1), (mut second, call2), (mut third, call3)] = callers(&mut connection);
+        for caller in [&mut first, &mut second, &mut third] {
+            caller.run("SET lock_timeout = '2s'; BEGIN");
+        }
+        first.run(&call1);
+        second.run(&call2);
+        third.assert_refused(&call3, "53400").message("2 times");
+        third.run("ROLLBACK");
+        first.run("ROLLBACK");
+        second.run("COMMIT");
+        third.run(&call3);
+        third.assert_refused(&call3, "53400");
+        assert_eq!(counted(&mut connection), 2);
     }
-    first.run(&of(":session1"));
-    second.run(&of(":rival_ask"));
-    third.assert_refused(&of(":ask2"), "53400").message("2 times");
-    third.run("ROLLBACK");
+}
+
+#[test]
+fn calls_in_one_session_go_one_after_another_and_the_second_counts_the_first() {
+    for (minute, hour) in limits_of(1) {
+        for (end, is_refused) in [("COMMIT", true), ("ROLLBACK", false)] {
+            let mut first = world();
+            set_limits(&mut first, &minute, &hour);
+            let second = first.another();
+            first.run(&format!("BEGIN; {}", call("c1")));
+            let mut waiting = second.start(&call("c2"));
+            assert!(waiting.blocks(), "it waits for the session");
+            first.run(end);
+            if is_refused {
+                waiting.refused("53400");
+            } else {
+                waiting.succeed();
+            }
+            assert_eq!(counted(&mut first), 1, "{end}");
+        }
+    }
+}
+
+/// A lock on the table of calls stops a call that has counted the others, before it notes itself.
+#[test]
+fn a_call_that_has_counted_and_not_yet_noted_itself_is_counted_by_the_next() {
+    for (minute, hour) in limits_of(1) {
+        for end in ["COMMIT", "ROLLBACK"] {
+            let mut connection = world();
+            set_limits(&mut connection, &minute, &hour);
+            let [(mut first, call1), (mut second, call2)] = callers(&mut connection);
+            connection.run("BEGIN; LOCK TABLE parlant.parlant_tool_call IN SHARE MODE");
+            first.run("BEGIN");
+            let mut noting = first.start(&call1);
+            assert!(noting.blocks(), "it has counted, and waits to note itself");
+            second.assert_refused(&call2, "53400");
+            connection.run("COMMIT");
+            let mut first = noting.succeed();
+            second.assert_refused(&call2, "53400");
+            first.run(end);
+            if end == "COMMIT" {
+                second.assert_refused(&call2, "53400");
+            } else {
+                second.run(&call2);
+            }
+            assert_eq!(counted(&mut connection), 1, "{end}");
+        }
+    }
+}
+
+/// A lock on the table of calls stops both before they look for a number, and lets them go at the same moment.
+#[test]
+fn of_calls_that_start_together_as_many_pass_as_the_limit_allows() {
+    for (minute, hour) in limits_of(2) {
+        let mut connection = world();
+        set_limits(&mut connection, &minute, &hour);
+        let callers: [_; 5] = callers(&mut connection);
+        connection.run("BEGIN; LOCK TABLE parlant.parlant_tool_call IN ACCESS EXCLUSIVE MODE");
+        let mut running: Vec<_> = callers.into_iter().map(|(caller, call)| caller.start(&call)).collect();
+        assert!(running.iter_mut().all(parlant_tests::Running::blocks));
+        connection.run("COMMIT");
+        let passed = running.into_iter().map(|running| running.finish().1).filter(Result::is_ok).count();
+        assert_eq!((passed, counted(&mut connection)), (2, 2));
+    }
+}
+
+#[test]
+fn a_number_that_a_rollback_frees_is_not_taken_below_a_call_that_may_yet_commit() {
+    let mut connection = world();
+    set_limits(&mut connection, "3", "100");
+    let [(mut first, call1), (mut second, call2), (mut third, call3), (mut fourth, call4)] = callers(&mut connection);
+    first.run(&format!("BEGIN; {call1}"));
+    second.run(&format!("BEGIN; {call2}"));
     first.run("ROLLBACK");
+    third.run(&format!("BEGIN; {call3}"));
+    fourth.run(&format!("BEGIN; {call4}"));
+    first.assert_refused(&call1, "53400").message("3 times");
+    third.run("COMMIT");
+    fourth.run("COMMIT");
     second.run("COMMIT");
-    third.run(&of(":ask2"));
-    third.assert_refused(&of(":ask2").replace("'c'", "'c2'"), "53400");
+    let numbers: Vec<i64> =
+        connection.column("SELECT number FROM parlant.parlant_tool_call ORDER BY called_at, number");
+    assert_eq!(numbers, [2, 3, 4], "in the order of the calls");
+}
+
+#[test]
+fn calls_of_a_limited_tool_are_counted_where_others_calls_can_be_seen() {
+    let mut connection = world();
+    set_limits(&mut connection, "5", "NULL");
+    for level in ["REPEATABLE READ", "SERIALIZABLE"] {
+        connection.run(&format!("BEGIN ISOLATION LEVEL {level}"));
+        connection.assert_refused(&call("c1"), "55000").detail(level).hint("READ COMMITTED");
+        connection.run("ROLLBACK");
+    }
+    set_limits(&mut connection, "NULL", "NULL");
+    connection.run(&format!("BEGIN ISOLATION LEVEL SERIALIZABLE; {}; COMMIT", call("c1")));
 }
 
 #[test]

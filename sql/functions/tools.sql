@@ -97,6 +97,8 @@ CREATE FUNCTION parlant.tool_call_possible_at(workspace_id text, tool_id uuid, n
 DECLARE
     seed CONSTANT text := 'parlant tool call ' || tool_id || ' ';
     opens timestamp := now_utc - length;
+    -- A call may be up to five seconds later than one with a higher number, which claim_tool_call() sees to.
+    surely_before timestamp := opens - interval '5 seconds';
     earlier record;
     before_window bigint;
     undecided bigint[];
@@ -108,14 +110,14 @@ BEGIN
     WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id
       AND c.number <= tool_call_possible_at.number - most
     ORDER BY c.number DESC LIMIT 1;
-    IF number <= most OR (earlier.number = number - most AND earlier.called_at <= opens) THEN
+    IF number <= most OR (earlier.number = number - most AND earlier.called_at <= surely_before) THEN
         RETURN NULL;
     END IF;
 
     SELECT coalesce(max(c.number), 0) INTO before_window
     FROM parlant.parlant_tool_call AS c
     WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id
-      AND c.called_at <= opens;
+      AND c.called_at <= surely_before;
     -- Numbers without a row are those of transactions that have rolled back, or, where the lock is held, may yet commit.
     undecided := ARRAY(
         SELECT unseen
@@ -145,34 +147,58 @@ END $$;
 COMMENT ON FUNCTION parlant.tool_call_possible_at(text, uuid, bigint, integer, interval, timestamp) IS
     'Internal: when a tool that has been called so often in a window can be called again; NULL if now.';
 
+CREATE FUNCTION parlant.is_below_a_tool_call(tool_id uuid, number bigint) RETURNS boolean
+    LANGUAGE plpgsql AS $$
+DECLARE
+    key CONSTANT bigint := hashtextextended('parlant tool call ' || tool_id || ' ' || number, 1);
+BEGIN
+    RETURN CASE WHEN pg_try_advisory_lock(key) THEN NOT pg_advisory_unlock(key) ELSE true END;
+END $$;
+COMMENT ON FUNCTION parlant.is_below_a_tool_call(uuid, bigint) IS
+    'Internal: whether another transaction that may yet commit has a call of the tool with this number or a higher one.';
+
 CREATE FUNCTION parlant.claim_tool_call(workspace_id text, tool_id uuid, tool_name text, per_minute integer, per_hour integer)
     RETURNS void
     LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
-    -- Calls of a tool have numbers. A transaction holds an advisory lock on each number that it uses, so that others
-    -- can tell a call that may yet commit, take the next number, and never wait. Every call counts those with lower
-    -- numbers, so together they never exceed a limit.
+    -- Calls of a tool have ascending numbers. A transaction holds a lock on each number that it uses, so that others
+    -- can tell a call that may yet commit, take a higher number, and never wait for its end. Every call counts those
+    -- with lower numbers, so together they never exceed a limit.
+    -- A number that a rollback has freed must not be taken below one that is in use: the call with the higher number has
+    -- not counted it. So a transaction also holds a second lock, shared, on all numbers up to its own that have no row.
     seed CONSTANT text := 'parlant tool call ' || tool_id || ' ';
     last bigint;
     next bigint := 0;
+    began timestamp;
     now_utc timestamp;
     limited record;
 BEGIN
     IF per_minute IS NULL AND per_hour IS NULL THEN
         RETURN;
+    ELSIF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'calls of tool "%" cannot be counted in this transaction', tool_name USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'The tool has a rate limit, and the transaction is ' || upper(current_setting('transaction_isolation'))
+                     || ': it does not see the calls that others have committed since it began.',
+            HINT = 'Call the tool in a READ COMMITTED transaction.';
     END IF;
     FOR attempt IN 1..10000 LOOP
         SELECT coalesce(max(c.number), 0) INTO last FROM parlant.parlant_tool_call AS c
         WHERE c.workspace_id = claim_tool_call.workspace_id AND c.tool_id = claim_tool_call.tool_id;
         next := greatest(last, next) + 1;
-        CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtextextended(seed || next, 0));
-        -- The number may have been used, and its lock let go, since the last one was read.
-        CONTINUE WHEN EXISTS (
+        began := timezone('utc', clock_timestamp());
+        CONTINUE WHEN parlant.is_below_a_tool_call(tool_id, next)
+                   OR NOT pg_try_advisory_xact_lock(hashtextextended(seed || next, 0));
+        -- Nobody holds this lock alone for longer than it takes to try it.
+        PERFORM pg_advisory_xact_lock_shared(hashtextextended(seed || below, 1)) FROM generate_series(last + 1, next) AS below;
+        -- A higher number may have come into use meanwhile, or this one been used and its lock let go.
+        CONTINUE WHEN parlant.is_below_a_tool_call(tool_id, next) OR EXISTS (
             SELECT FROM parlant.parlant_tool_call AS c
             WHERE c.workspace_id = claim_tool_call.workspace_id AND c.tool_id = claim_tool_call.tool_id AND c.number >= next);
-
         now_utc := timezone('utc', clock_timestamp());
+        CONTINUE WHEN now_utc > began + interval '5 seconds';
+
         SELECT name, most, again INTO limited
         FROM (VALUES ('minute', per_minute, interval '1 minute'), ('hour', per_hour, interval '1 hour')) AS "window" (name, most, length)
         CROSS JOIN LATERAL parlant.tool_call_possible_at(workspace_id, tool_id, next, most, length, now_utc) AS again
@@ -202,7 +228,7 @@ BEGIN
                 JOIN parlant.parlant_tool_call AS old
                   ON old.workspace_id = claim_tool_call.workspace_id AND old.tool_id = claim_tool_call.tool_id
                  AND old.number = lowest.number
-                WHERE lowest.next_called_at < now_utc - interval '1 hour'
+                WHERE lowest.next_called_at < now_utc - interval '1 hour 5 seconds'
                 FOR UPDATE OF old SKIP LOCKED);
             RETURN;
         END IF;
