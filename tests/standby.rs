@@ -77,7 +77,7 @@ const WRITING: &[&str] = &[
 ];
 
 /// Calls for the owner of the database, who reads past row-level security.
-const READING_AS_OWNER: &[&str] = &["app_privileges()", "host_status()", "masked_secrets('{}')"];
+const READING_AS_OWNER: &[&str] = &["app_privileges()", "host_status()"];
 
 /// A database with a role of an application; its name.
 fn load(primary: &Cluster) -> String {
