@@ -1,9 +1,9 @@
+CREATE EXTENSION parlant;
 \set QUIET on
 \set ON_ERROR_STOP on
 \pset footer off
 \pset null '∅'
 SET client_min_messages = warning;
-CREATE EXTENSION parlant;
 SET search_path = parlant, public;
 
 \echo
@@ -92,24 +92,63 @@ COMMIT;
 \echo '── 6. A workflow becomes a journey ───────────────────────────────────────────────'
 BEGIN;
 SELECT enter_workspace('acme', 'olga') AS permission \gset
+SELECT start_session(:'agent', customer_id => 'ada') AS walk \gset
+\if :{?workflow_file}
+\set workflow `cat :'workflow_file'`
+\else
 SELECT '{"metadata": {"name": "Returns"}, "blocks": {
     "b1": {"type": "start_trigger", "name": "Start"},
-    "b2": {"type": "agent", "name": "Ask", "subBlocks": {"userPrompt": {"value": "Ask for the price. {{TONE}}"}}},
+    "b2": {"type": "agent", "name": "Ask", "subBlocks": {"userPrompt": {"value": "Ask for the price and what is broken."}}},
     "b3": {"type": "condition", "name": "Cheap?", "subBlocks": {"conditions": {"value": [
         {"id": "i", "title": "if", "value": "<ask.price> <= 20"}, {"id": "e", "title": "else", "value": ""}]}}},
-    "b4": {"type": "response", "name": "Refund"},
+    "b4": {"type": "api", "name": "Refund", "subBlocks": {"url": {"value": "https://shop.test/refunds/<ask.order>"}}},
     "b5": {"type": "agent", "name": "Hand over", "subBlocks": {"userPrompt": {"value": "A colleague will call."}}}},
     "edges": [{"source": "b1", "target": "b2"}, {"source": "b2", "target": "b3"},
               {"source": "b3", "target": "b4", "sourceHandle": "condition-i"},
-              {"source": "b3", "target": "b5", "sourceHandle": "condition-e"}]}' AS workflow \gset
-SELECT journey_id AS returns, warnings FROM import_workflow(:'agent', :'workflow', '{"TONE": "Be brief."}') \gset
-\echo 'Its picture, in Mermaid:'
-SELECT journey_diagram(:'returns') AS diagram \gset
+              {"source": "b3", "target": "b5", "sourceHandle": "condition-e"},
+              {"source": "b4", "target": "b5", "sourceHandle": "error"}]}' AS workflow \gset
+SELECT set_variable(:'agent', 'ask', '{"price": 12}', 'session', :'walk') \g (format=unaligned tuples_only) /dev/null
+\endif
+SELECT journey_id AS imported, warnings AS warnings_of_import FROM import_workflow(:'agent', :'workflow') \gset
+SELECT warning ->> 'code' AS warning, warning ->> 'block' AS block, warning ->> 'message' AS message
+FROM jsonb_array_elements(:'warnings_of_import') AS warning;
+\echo 'Its picture, in Mermaid. Conditions in JavaScript have become ones that the database judges:'
+SELECT journey_diagram(:'imported') AS diagram \gset
 \echo :diagram
-\echo 'Its condition in JavaScript has become one that the database judges:'
-SELECT start_session(:'agent', customer_id => 'ada') AS walk \gset
-SELECT state_name, prompt FROM enter_journey(:'walk', :'returns');
-SELECT state_name, state_type FROM advance_journey(:'walk', variables => '{"ask": {"price": 12}}');
+\echo 'The tools that it calls; sessions may enter once they are there:'
+INSERT INTO parlant_tool (workspace_id, name, display_name, description, tool_type, parameters)
+SELECT DISTINCT 'acme', tool_id, tool_id, 'What a block of the workflow does', 'custom', '{}'::jsonb
+FROM parlant_journey_state WHERE journey_id = :'imported' AND state_type = 'tool'
+ON CONFLICT DO NOTHING
+RETURNING name AS tool;
+-- Of several ways the one that was taken least often, so that a walk comes to the end of every circle that has a way out.
+CREATE FUNCTION pg_temp.walk(session uuid, journey uuid)
+    RETURNS TABLE (step integer, state text, type text, says_or_calls text, goes_on text) LANGUAGE plpgsql AS $$
+DECLARE
+    here record;
+    way record;
+    taken uuid[] := '{}';
+BEGIN
+    SELECT * INTO here FROM enter_journey(session, journey);
+    FOR n IN 1..100 LOOP
+        SELECT next.*, count(*) OVER () AS ways INTO way
+        FROM next_states(session) WITH ORDINALITY AS next
+        WHERE holds IS NOT FALSE
+        ORDER BY cardinality(array_positions(taken, transition_id)), holds DESC NULLS LAST, ordinality LIMIT 1;
+        SELECT n, here.state_name, here.state_type, left(coalesce(here.prompt, here.tool_id), 50), CASE
+            WHEN here.is_final THEN 'the end'
+            WHEN n = 100 THEN 'round and round: the tour leaves here'
+            WHEN way.ways = 1 AND way.holds THEN 'by itself'
+            ELSE format('chosen of %s: %s', way.ways, coalesce(left(way.condition, 50), 'what always holds')) END
+        INTO step, state, type, says_or_calls, goes_on;
+        RETURN NEXT;
+        EXIT WHEN here.is_final OR n = 100;
+        taken := taken || way.transition_id;
+        SELECT * INTO here FROM advance_journey(session, way.to_state_id);
+    END LOOP;
+END $$;
+\echo 'A session walks it to the end. What an application and its model would judge, the tour chooses:'
+SELECT * FROM pg_temp.walk(:'walk', :'imported');
 COMMIT;
 
 \echo '── 7. Workspaces that cannot see each other ──────────────────────────────────────'

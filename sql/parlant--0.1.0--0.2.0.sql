@@ -92,8 +92,8 @@ LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'canned_response_score_wrapper';
 
 CREATE OR REPLACE FUNCTION "json_schema_violations"(
-	"schema" jsonb, /* JsonbText */
-	"document" jsonb /* JsonbText */
+	"schema" jsonb, /* Jsonb */
+	"document" jsonb /* Jsonb */
 ) RETURNS TABLE (
 	"path" TEXT,  /* String */
 	"message" TEXT  /* String */
@@ -376,23 +376,39 @@ LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'judge_condition_wrapper';
 
 CREATE OR REPLACE FUNCTION "checked_journey_definition"(
-	"definition" jsonb /* Option < JsonbText > */
-) RETURNS jsonb /* Result < JsonbOut, ErrorReport > */
+	"definition" jsonb /* Option < Jsonb > */
+) RETURNS jsonb /* Result < JsonbValue, ErrorReport > */
 IMMUTABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'checked_journey_definition_wrapper';
 
 CREATE OR REPLACE FUNCTION "draw_journey"(
-	"definition" jsonb, /* JsonbText */
+	"definition" jsonb, /* Jsonb */
 	"current_state" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS TEXT /* Option < String > */
 IMMUTABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'draw_journey_wrapper';
 
+CREATE OR REPLACE FUNCTION "journey_findings"(
+	"columns" jsonb, /* Jsonb */
+	"tools" jsonb /* Jsonb */
+) RETURNS TABLE (
+	"severity" TEXT,  /* & '_ str */
+	"code" TEXT,  /* & '_ str */
+	"state" TEXT,  /* Option < String > */
+	"transition" TEXT,  /* Option < String > */
+	"message" TEXT,  /* String */
+	"hint" TEXT,  /* & '_ str */
+	"path" TEXT  /* String */
+)
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'journey_findings_wrapper';
+
 CREATE OR REPLACE FUNCTION "validate_journey_definition"(
-	"definition" jsonb, /* JsonbText */
-	"tools" jsonb DEFAULT NULL /* Option < JsonbText > */
+	"definition" jsonb, /* Jsonb */
+	"tools" jsonb DEFAULT NULL /* Option < Jsonb > */
 ) RETURNS TABLE (
 	"severity" TEXT,  /* & '_ str */
 	"code" TEXT,  /* & '_ str */
@@ -493,7 +509,7 @@ LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'skip_state_wrapper';
 
 CREATE OR REPLACE FUNCTION "json_schema_error"(
-	"schema" jsonb /* JsonbText */
+	"schema" jsonb /* Jsonb */
 ) RETURNS TEXT /* Option < String > */
 IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
@@ -517,22 +533,23 @@ CREATE OR REPLACE FUNCTION "host_workflow"(
 	"workspace_id" TEXT, /* & str */
 	"workflow_id" TEXT, /* & str */
 	"draft" bool DEFAULT false /* bool */
-) RETURNS jsonb /* Result < JsonbOut, ErrorReport > */
+) RETURNS jsonb /* Result < JsonbValue, ErrorReport > */
 STRICT
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'host_workflow_wrapper';
 
 CREATE OR REPLACE FUNCTION "journey_definition_to_workflow"(
-	"definition" jsonb /* JsonbText */
-) RETURNS jsonb /* Result < JsonbOut, ErrorReport > */
+	"definition" jsonb /* Jsonb */
+) RETURNS jsonb /* Result < JsonbValue, ErrorReport > */
 IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'journey_definition_to_workflow_wrapper';
 
 CREATE OR REPLACE FUNCTION "workflow_to_journey"(
-	"workflow" jsonb, /* JsonbText */
-	"parameters" jsonb DEFAULT '{}' /* JsonbText */
-) RETURNS jsonb /* Result < JsonbOut, ErrorReport > */
+	"workflow" jsonb, /* Jsonb */
+	"parameters" jsonb DEFAULT '{}', /* Jsonb */
+	"tools" jsonb DEFAULT '{}' /* Jsonb */
+) RETURNS jsonb /* Result < JsonbValue, ErrorReport > */
 IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'workflow_to_journey_wrapper';
@@ -687,6 +704,7 @@ CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, na
         ('function', 'condition_variables_over', 'EXECUTE'),
         ('function', 'states_from', 'EXECUTE'),
         ('function', 'draw_journey', 'EXECUTE'),
+        ('function', 'journey_findings', 'EXECUTE'),
         ('function', 'journey_tools', 'EXECUTE'),
         ('function', 'judge_condition', 'EXECUTE'),
         ('function', 'leave_removed_states', 'EXECUTE'),
@@ -2920,6 +2938,8 @@ COMMENT ON FUNCTION parlant.validate_journey_definition(jsonb, jsonb) IS
     'The second argument tells the status of the tools that states name: usable, unknown, disabled or not_assigned.';
 COMMENT ON FUNCTION parlant.checked_journey_definition(jsonb) IS
     'The normal form of a journey document; an error that tells all that is wrong with it if it has errors.';
+COMMENT ON FUNCTION parlant.journey_findings(jsonb, jsonb) IS
+    'Internal: what is wrong with a stored journey, given as the columns of its states and transitions.';
 COMMENT ON FUNCTION parlant.draw_journey(jsonb, text) IS
     'A journey document as Mermaid text, with the state of a name highlighted.';
 COMMENT ON FUNCTION parlant.evaluate_condition(text, jsonb) IS
@@ -3277,10 +3297,34 @@ COMMENT ON FUNCTION parlant.journey_tools(uuid) IS
 
 CREATE OR REPLACE FUNCTION parlant.validate_journey(journey_id uuid)
     RETURNS TABLE (severity text, code text, state text, transition text, message text, hint text, path text)
-    LANGUAGE sql STABLE STRICT PARALLEL SAFE ROWS 10 AS $$
-    SELECT * FROM parlant.validate_journey_definition(
-        parlant.journey_definition(journey_id), parlant.journey_tools(journey_id))
-$$;
+    LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE ROWS 10 AS $$
+#variable_conflict use_column
+DECLARE
+    workspace text;
+    columns jsonb;
+BEGIN
+    SELECT journey.workspace_id, jsonb_build_object('title', journey.title, 'conditions', journey.conditions)
+    INTO workspace, columns
+    FROM parlant.parlant_journey AS journey WHERE journey.id = validate_journey.journey_id;
+    IF NOT FOUND THEN
+        PERFORM parlant.refuse_unknown('journey', journey_id::text);
+    END IF;
+    SELECT columns || jsonb_build_object('states', jsonb_build_array(
+               jsonb_agg(id), jsonb_agg(name), jsonb_agg(state_type), jsonb_agg(is_initial), jsonb_agg(chat_prompt),
+               jsonb_agg(tool_id), jsonb_agg(condition)))
+    INTO columns
+    FROM (SELECT * FROM parlant.parlant_journey_state AS state
+          WHERE state.workspace_id = workspace AND state.journey_id = validate_journey.journey_id
+          ORDER BY state.created_at, state.id) AS ordered;
+    SELECT columns || jsonb_build_object('transitions', jsonb_build_array(
+               jsonb_agg(from_state_id), jsonb_agg(to_state_id), jsonb_agg(condition), jsonb_agg(condition_kind),
+               jsonb_agg(priority)))
+    INTO columns
+    FROM (SELECT * FROM parlant.parlant_journey_transition AS transition
+          WHERE transition.workspace_id = workspace AND transition.journey_id = validate_journey.journey_id
+          ORDER BY transition.created_at, transition.id) AS ordered;
+    RETURN QUERY SELECT * FROM parlant.journey_findings(columns, parlant.journey_tools(journey_id));
+END $$;
 COMMENT ON FUNCTION parlant.validate_journey(uuid) IS
     'What is wrong with a journey, one row a finding: errors, which keep sessions from entering it, then warnings, then infos.';
 
@@ -3472,10 +3516,10 @@ COMMENT ON FUNCTION parlant.refresh_journey_totals() IS
 
 -- Workflows as journeys. What becomes of which block stands in Rust; here the result is stored.
 
-COMMENT ON FUNCTION parlant.workflow_to_journey(jsonb, jsonb) IS
+COMMENT ON FUNCTION parlant.workflow_to_journey(jsonb, jsonb, jsonb) IS
     'The journey that a workflow makes, in any form in which workflows are exported: definition, a journey document; '
     'mapping, the name of the state of each block; warnings, what was not kept as it was. Parameters are values by the '
-    'name of a reference.';
+    'name of a reference, tools the names of tools by the id of the custom tool or MCP server that they were made of.';
 COMMENT ON FUNCTION parlant.journey_definition_to_workflow(jsonb) IS
     'The workflow that a journey document makes; it becomes the same journey again.';
 COMMENT ON FUNCTION parlant.host_workflow(text, text, boolean) IS
@@ -3488,13 +3532,13 @@ CREATE OR REPLACE FUNCTION parlant.import_workflow(agent_id uuid, workflow jsonb
 DECLARE
     began timestamp := timezone('utc', clock_timestamp());
     workspace text;
-    made jsonb := parlant.workflow_to_journey(workflow, coalesce(parameters, '{}'));
-    checksum text := encode(sha256(convert_to((made -> 'definition')::text, 'UTF8')), 'hex');
-    new_title text := made -> 'definition' ->> 'title';
-    source text := left(coalesce(made ->> 'workflow_id', 'document: ' || (made -> 'definition' ->> 'title')), 255);
+    made jsonb;
+    checksum text;
+    new_title text;
+    source text;
     earlier_checksum text;
 BEGIN
-    IF made IS NULL THEN
+    IF workflow IS NULL THEN
         RAISE EXCEPTION 'the workflow is null' USING
             ERRCODE = 'invalid_parameter_value',
             HINT = 'Hand over a workflow as it is exported.';
@@ -3506,6 +3550,13 @@ BEGIN
             ERRCODE = 'no_data_found',
             HINT = 'Check the id. The agent may be deleted, or belong to a workspace that you cannot see.';
     END IF;
+    made := parlant.workflow_to_journey(workflow, coalesce(parameters, '{}'), coalesce((
+        SELECT jsonb_object_agg(tool.sim_tool_id, tool.name ORDER BY tool.created_at DESC, tool.id DESC)
+        FROM parlant.parlant_tool AS tool
+        WHERE tool.workspace_id = workspace AND tool.sim_tool_id IS NOT NULL AND NOT tool.is_deprecated), '{}'));
+    checksum := encode(sha256(convert_to((made -> 'definition')::text, 'UTF8')), 'hex');
+    new_title := made -> 'definition' ->> 'title';
+    source := left(coalesce(made ->> 'workflow_id', 'document: ' || new_title), 255);
     -- Imports of one workflow for one agent go one after another, so that the second finds the journey of the first.
     PERFORM pg_advisory_xact_lock(hashtextextended(agent_id::text || source, 0));
 

@@ -1,12 +1,12 @@
 //! JSON Schemas of tools.
 
-use crate::json::JsonbText;
+use crate::json::Jsonb;
 use pgrx::prelude::*;
 
 /// Why a document is no JSON Schema that parlant accepts, with the path of the fault; NULL if it is one.
 #[pg_extern(immutable, strict, parallel_safe)]
-fn json_schema_error(schema: JsonbText) -> Option<String> {
-    parlant_core::json_schema::error(&schema.0)
+fn json_schema_error(schema: Jsonb) -> Option<String> {
+    parlant_core::json_schema::error(&schema)
 }
 
 #[cfg(any(test, feature = "pg_test"))]

@@ -2,7 +2,7 @@
 
 use crate::context::{CUSTOMER_ID, WORKSPACE_ID};
 use crate::error::{error, internal};
-use crate::json::{JsonbOut, JsonbText};
+use crate::json::{Jsonb, JsonbValue};
 use crate::owner::as_owner_of;
 use crate::statement::kept;
 use parlant_core::workflow::{self, Fault};
@@ -25,9 +25,12 @@ const TABLES: [&str; 5] =
 /// # Errors
 /// 22023 if the document is no workflow, or larger than allowed, with the path of what is wrong.
 #[pg_extern(immutable, strict, parallel_safe)]
-fn workflow_to_journey(workflow: JsonbText, parameters: default!(JsonbText, "'{}'")) -> Result<JsonbOut, ErrorReport> {
-    let conversion = workflow::to_journey(&workflow.0, &parameters.0).map_err(unfit)?;
-    Ok(JsonbOut(conversion.to_json().to_string()))
+fn workflow_to_journey(
+    workflow: Jsonb,
+    parameters: default!(Jsonb, "'{}'"),
+    tools: default!(Jsonb, "'{}'"),
+) -> Result<JsonbValue, ErrorReport> {
+    Ok(JsonbValue(workflow::to_journey(&workflow, &parameters, &tools).map_err(unfit)?.into_json()))
 }
 
 fn unfit(fault: Fault) -> ErrorReport {
@@ -41,8 +44,8 @@ fn unfit(fault: Fault) -> ErrorReport {
 
 /// The workflow that a journey document makes.
 #[pg_extern(immutable, strict, parallel_safe)]
-fn journey_definition_to_workflow(definition: JsonbText) -> Result<JsonbOut, ErrorReport> {
-    let workflow = workflow::to_workflow(&definition.0).map_err(|fault| {
+fn journey_definition_to_workflow(definition: Jsonb) -> Result<JsonbValue, ErrorReport> {
+    let workflow = workflow::to_workflow(&definition).map_err(|fault| {
         error(
             ERRCODE_INVALID_PARAMETER_VALUE,
             "the document is no journey".to_owned(),
@@ -50,7 +53,7 @@ fn journey_definition_to_workflow(definition: JsonbText) -> Result<JsonbOut, Err
             "parlant.validate_journey_definition shows all that is wrong with it.",
         )
     })?;
-    Ok(JsonbOut(workflow.to_string()))
+    Ok(JsonbValue(workflow))
 }
 
 /// A workflow of the linked host as one document: the active deployed version, or else the blocks in the editor, and
@@ -63,7 +66,7 @@ fn host_workflow(
     workspace_id: &str,
     workflow_id: &str,
     draft: default!(bool, "false"),
-) -> Result<JsonbOut, ErrorReport> {
+) -> Result<JsonbValue, ErrorReport> {
     let link = PgRelation::open_with_name_and_share_lock("parlant.parlant_host_link").map_err(internal)?;
     // SAFETY: both functions only read the catalog and the backend's identity.
     let is_exempt = unsafe { pg_sys::has_bypassrls_privilege(pg_sys::GetUserId()) };
@@ -75,7 +78,7 @@ fn host_workflow(
     }
     let rows = as_owner_of(&link, || Spi::connect_mut(|client| rows(client, workspace_id, workflow_id, draft)))?;
     let rows = rows.ok_or_else(|| not_found(workflow_id))?;
-    workflow::from_host_rows(&rows).map(|document| JsonbOut(document.to_string())).map_err(unfit)
+    workflow::from_host_rows(&rows).map(JsonbValue).map_err(unfit)
 }
 
 fn not_found(workflow_id: &str) -> ErrorReport {

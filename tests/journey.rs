@@ -453,8 +453,8 @@ fn a_large_journey_is_judged_created_and_replaced() {
     let journey = create(&mut connection, &document);
     connection.run(&replace(&journey, &document));
     assert_eq!(definition(&mut connection, &journey), document);
-    let mut over = large(10_000);
-    over["states"].as_array_mut().unwrap().push(json!({"name": "one more", "type": "final"}));
+    let many: Vec<_> = (0..=25_000).map(|n| json!({"name": format!("s{n}"), "type": "final"})).collect();
+    let over = json!({"title": "Over", "states": many});
     connection
         .assert_refused(&with_ids(&format!("SELECT parlant.create_journey(:agent1, {})", quoted(&over))), "54000")
         .detail("/states: over_limit");

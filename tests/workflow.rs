@@ -269,3 +269,116 @@ fn a_clients_search_path_decides_nothing() {
     connection.run("SELECT parlant.host_workflow('acme', 'flow')");
     connection.assert_refused("SELECT parlant.host_workflow('acme', 'theirs')", "P0002");
 }
+
+/// A connection of a role that has what `grant_app_role` gives and nothing more, with a host linked; `wes` writes in
+/// acme, `ron` reads.
+fn application() -> Connection {
+    let World { database, mut connection } = world();
+    link_host(&mut connection, false);
+    let role = database.create_role("app");
+    connection.run(&format!(
+        "ALTER TABLE {SCHEMA}.workspace ADD owner_id text;
+         CREATE TABLE {SCHEMA}.permissions (
+             user_id text, entity_type text, entity_id text, permission_type text);
+         INSERT INTO {SCHEMA}.permissions VALUES ('wes', 'workspace', 'acme', 'write'), ('ron', 'workspace', 'acme', 'read');
+         SELECT parlant.grant_app_role('{role}');
+         SET ROLE {role};
+         SET search_path = ''"
+    ));
+    connection
+}
+
+fn enter(connection: &mut Connection, user: &str) {
+    connection.run(&format!("BEGIN; SELECT parlant.enter_workspace('acme', '{user}')"));
+}
+
+#[test]
+fn an_application_imports_workflows_with_nothing_but_its_own_rights() {
+    let mut connection = application();
+    enter(&mut connection, "wes");
+    let definition = "parlant.workflow_to_journey('{\"blocks\": {\"a\": {\"type\": \"agent\"}}}') -> 'definition'";
+    connection.run(&format!("SELECT {definition}"));
+    let mut own = survey("Hi");
+    own["metadata"]["name"] = json!("Own");
+    let journey: String = connection.value(&import(&own));
+    let hosted: String = connection.value(&import_from_host(false));
+    assert_ne!(journey, hosted);
+    assert_eq!(prompts(&mut connection, &hosted), ["Question {{ loop_.index }}"]);
+    let same: bool = connection.value(&format!(
+        "SELECT parlant.workflow_to_journey(parlant.journey_to_workflow('{journey}')) -> 'definition'
+                OPERATOR(pg_catalog.=) parlant.journey_definition('{journey}')"
+    ));
+    assert!(same);
+    assert_eq!(history(&mut connection), 2);
+    let theirs = with_ids("SELECT parlant.import_host_workflow(:agent1, 'theirs')");
+    connection.assert_refused(&theirs, "P0002").message("\"theirs\"");
+}
+
+#[test]
+fn an_application_imports_nothing_for_those_who_only_read_or_have_not_entered() {
+    let mut connection = application();
+    let imports = [import(&survey("Hi")), with_ids("SELECT parlant.import_host_workflow(:agent1, 'flow')")];
+    for statement in &imports {
+        connection.assert_refused(statement, "P0002").message("agent");
+        enter(&mut connection, "ron");
+        connection.run("SELECT parlant.workflow_to_journey('{\"blocks\": {\"a\": {}}}')");
+        connection.assert_refused(statement, "42501").message("parlant_journey");
+        connection.run("ROLLBACK");
+    }
+    enter(&mut connection, "ron");
+    let workflow: bool =
+        connection.value(&with_ids("SELECT parlant.journey_to_workflow(:journey1) OPERATOR(pg_catalog.?) 'blocks'"));
+    assert!(workflow);
+    connection.assert_refused(&with_ids("SELECT parlant.journey_to_workflow(:rival_journey)"), "P0002");
+}
+
+#[test]
+fn states_of_an_imported_workflow_name_the_tools_that_were_made_of_the_hosts() {
+    let World { database: _database, mut connection } = world();
+    connection.run(include_str!("fixture/host.sql"));
+    connection.run(
+        "INSERT INTO host.custom_tools (id, title, schema, workspace_id) VALUES
+            ('t1', 'Find order', '{\"function\": {\"name\": \"find_order\", \"parameters\": {\"type\": \"object\"}}}', 'acme');
+         INSERT INTO host.mcp_servers (id, workspace_id, name) VALUES ('s1', 'acme', 'Git Hub');
+         SELECT FROM parlant.link_host('host')",
+    );
+    let workflow = json!({
+        "workflow": {"id": "calls"}, "metadata": {"name": "Calls"},
+        "blocks": {
+            "s": {"type": "start_trigger", "name": "Start"},
+            "m": {"type": "mcp", "name": "Search",
+                  "subBlocks": {"server": {"value": "s1"}, "tool": {"value": "find"}, "arguments": {"value": {"q": "x"}}}},
+            "a": {"type": "agent", "name": "Answer", "subBlocks": {"userPrompt": {"value": "Hi"}, "tools": {"value": [
+                {"type": "custom-tool", "customToolId": "t1"}]}}}
+        },
+        "edges": [{"source": "s", "target": "m"}, {"source": "m", "target": "a"}]
+    });
+    let problems = |connection: &mut Connection, journey: &str| -> Vec<String> {
+        connection
+            .column(&format!("SELECT code || ' ' || message FROM parlant.validate_journey('{journey}') ORDER BY 1"))
+    };
+    let journey: String = connection.value(&import(&workflow));
+    assert_eq!(
+        problems(&mut connection, &journey),
+        ["unknown_tool tool \"mcp-s1-find\" of state \"Search\" does not exist in the workspace"]
+    );
+
+    connection.run("SELECT FROM parlant.sync_host_tools('acme')");
+    assert_eq!(connection.value::<String>(&import(&workflow)), journey);
+    assert_eq!(
+        problems(&mut connection, &journey),
+        ["tool_not_assigned tool \"mcp_Git_Hub\" of state \"Search\" is not assigned to the agent"]
+    );
+    let named: Vec<String> = connection.column(&format!(
+        "SELECT coalesce(tool_id, metadata -> 'tools' -> 0 ->> 'tool_id') FROM parlant.parlant_journey_state
+         WHERE journey_id = '{journey}' AND state_type IN ('chat', 'tool') ORDER BY name"
+    ));
+    assert_eq!(named, ["find_order", "mcp_Git_Hub"]);
+    let refused: i64 = connection.value(&format!(
+        "SELECT count(*) FROM parlant.parlant_journey_state AS state
+         JOIN parlant.parlant_tool AS tool ON tool.name = state.tool_id,
+         parlant.validate_tool_arguments(tool.id, state.tool_config -> 'arguments')
+         WHERE state.journey_id = '{journey}'"
+    ));
+    assert_eq!(refused, 0);
+}

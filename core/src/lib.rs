@@ -8,6 +8,7 @@ pub mod event;
 pub mod fusion;
 pub mod journey;
 pub mod json_schema;
+pub mod jsonb;
 pub mod pii;
 pub mod response;
 pub mod schema;

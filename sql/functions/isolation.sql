@@ -148,6 +148,7 @@ CREATE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, pr
         ('function', 'condition_variables_over', 'EXECUTE'),
         ('function', 'states_from', 'EXECUTE'),
         ('function', 'draw_journey', 'EXECUTE'),
+        ('function', 'journey_findings', 'EXECUTE'),
         ('function', 'journey_tools', 'EXECUTE'),
         ('function', 'judge_condition', 'EXECUTE'),
         ('function', 'leave_removed_states', 'EXECUTE'),

@@ -1,9 +1,9 @@
 -- Workflows as journeys. What becomes of which block stands in Rust; here the result is stored.
 
-COMMENT ON FUNCTION parlant.workflow_to_journey(jsonb, jsonb) IS
+COMMENT ON FUNCTION parlant.workflow_to_journey(jsonb, jsonb, jsonb) IS
     'The journey that a workflow makes, in any form in which workflows are exported: definition, a journey document; '
     'mapping, the name of the state of each block; warnings, what was not kept as it was. Parameters are values by the '
-    'name of a reference.';
+    'name of a reference, tools the names of tools by the id of the custom tool or MCP server that they were made of.';
 COMMENT ON FUNCTION parlant.journey_definition_to_workflow(jsonb) IS
     'The workflow that a journey document makes; it becomes the same journey again.';
 COMMENT ON FUNCTION parlant.host_workflow(text, text, boolean) IS
@@ -16,13 +16,13 @@ CREATE FUNCTION parlant.import_workflow(agent_id uuid, workflow jsonb, parameter
 DECLARE
     began timestamp := timezone('utc', clock_timestamp());
     workspace text;
-    made jsonb := parlant.workflow_to_journey(workflow, coalesce(parameters, '{}'));
-    checksum text := encode(sha256(convert_to((made -> 'definition')::text, 'UTF8')), 'hex');
-    new_title text := made -> 'definition' ->> 'title';
-    source text := left(coalesce(made ->> 'workflow_id', 'document: ' || (made -> 'definition' ->> 'title')), 255);
+    made jsonb;
+    checksum text;
+    new_title text;
+    source text;
     earlier_checksum text;
 BEGIN
-    IF made IS NULL THEN
+    IF workflow IS NULL THEN
         RAISE EXCEPTION 'the workflow is null' USING
             ERRCODE = 'invalid_parameter_value',
             HINT = 'Hand over a workflow as it is exported.';
@@ -34,6 +34,13 @@ BEGIN
             ERRCODE = 'no_data_found',
             HINT = 'Check the id. The agent may be deleted, or belong to a workspace that you cannot see.';
     END IF;
+    made := parlant.workflow_to_journey(workflow, coalesce(parameters, '{}'), coalesce((
+        SELECT jsonb_object_agg(tool.sim_tool_id, tool.name ORDER BY tool.created_at DESC, tool.id DESC)
+        FROM parlant.parlant_tool AS tool
+        WHERE tool.workspace_id = workspace AND tool.sim_tool_id IS NOT NULL AND NOT tool.is_deprecated), '{}'));
+    checksum := encode(sha256(convert_to((made -> 'definition')::text, 'UTF8')), 'hex');
+    new_title := made -> 'definition' ->> 'title';
+    source := left(coalesce(made ->> 'workflow_id', 'document: ' || new_title), 255);
     -- Imports of one workflow for one agent go one after another, so that the second finds the journey of the first.
     PERFORM pg_advisory_xact_lock(hashtextextended(agent_id::text || source, 0));
 

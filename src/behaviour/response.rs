@@ -4,6 +4,7 @@ use crate::error::internal;
 use crate::journey::condition::read;
 use crate::json::Jsonb;
 use parlant_core::cache::{Cache, Last};
+use parlant_core::jsonb::Document;
 use parlant_core::response::{Query, Response, Standing};
 use pgrx::fcinfo::direct_function_call_as_datum;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -69,7 +70,7 @@ fn prepared(
     if let Some(response) = RESPONSES.with_borrow(|responses| responses.get(&key)) {
         return Ok(response);
     }
-    let elements = |json: Option<&Jsonb>| match json.map(|json| serde_json::from_str(&json.text())) {
+    let elements = |json: Option<&Jsonb>| match json.map(Document::value) {
         Some(Ok(serde_json::Value::Array(elements))) => elements,
         _ => Vec::new(),
     };
@@ -89,7 +90,7 @@ fn key(configuration: pg_sys::Oid) -> Vec<u8> {
 }
 
 fn bytes(json: Option<&Jsonb>) -> &[u8] {
-    json.map_or(&[], Jsonb::bytes)
+    json.map_or(&[], Document::source)
 }
 
 /// The lexemes of a text.

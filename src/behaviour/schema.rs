@@ -1,7 +1,7 @@
 //! Documents against JSON Schemas.
 
 use crate::error::error;
-use crate::json::JsonbText;
+use crate::json::Jsonb;
 use parlant_core::json_schema::violations;
 use pgrx::PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -10,10 +10,10 @@ use pgrx::prelude::*;
 /// Every rule of a JSON Schema that a document breaks.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn json_schema_violations(
-    schema: JsonbText,
-    document: JsonbText,
+    schema: Jsonb,
+    document: Jsonb,
 ) -> Result<TableIterator<'static, (name!(path, String), name!(message, String))>, ErrorReport> {
-    let found = violations(&schema.0, &document.0).map_err(|reason| {
+    let found = violations(&schema, &document).map_err(|reason| {
         error(
             ERRCODE_PROGRAM_LIMIT_EXCEEDED,
             "the document cannot be checked against the schema".to_owned(),

@@ -3,6 +3,7 @@
 use crate::error::error;
 use crate::json::{Jsonb, JsonbOut};
 use parlant_core::cache::{Cache, Last};
+use parlant_core::jsonb::Document;
 use parlant_core::template::{Fault, Place, Template, Variables};
 use pgrx::PgSqlErrorCode::{ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_PROGRAM_LIMIT_EXCEEDED};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -48,7 +49,7 @@ fn compiled(source: &str) -> Result<Rc<Template>, Fault> {
 }
 
 fn read(variables: &Jsonb) -> Result<Rc<Variables>, Fault> {
-    VARIABLES.with_borrow_mut(|last| last.get_or_make(variables.bytes(), || Variables::read(&variables.text())))
+    VARIABLES.with_borrow_mut(|last| last.get_or_make(variables.source(), || Variables::read(variables)))
 }
 
 fn array(names: &[String]) -> JsonbOut {

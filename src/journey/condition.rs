@@ -4,6 +4,7 @@ use crate::error::error;
 use crate::json::{Jsonb, JsonbOut};
 use parlant_core::cache::Last;
 use parlant_core::condition::{Condition, ConditionError, Outcome, Variables};
+use parlant_core::jsonb::Document;
 use pgrx::PgSqlErrorCode::{ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_PROGRAM_LIMIT_EXCEEDED};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -21,7 +22,7 @@ thread_local! {
 
 /// What conditions ask for, from a JSON object.
 pub(crate) fn read(variables: &Jsonb) -> Result<Rc<Variables>, ConditionError> {
-    VARIABLES.with_borrow_mut(|last| last.get_or_make(variables.bytes(), || Variables::read(&variables.text())))
+    VARIABLES.with_borrow_mut(|last| last.get_or_make(variables.source(), || Variables::read(variables)))
 }
 
 /// An expression in its compiled form, kept for the next time.

@@ -1,13 +1,15 @@
 //! Journey documents: what is wrong with one, its normal form, its diagram.
 
 use crate::error::error;
-use crate::json::{JsonbOut, JsonbText};
+use crate::json::{Jsonb, JsonbValue};
 use parlant_core::journey::{self, Finding, Reading, Severity, ToolStatus};
+use parlant_core::jsonb::Document;
 use pgrx::PgSqlErrorCode::{
     self, ERRCODE_DUPLICATE_JSON_OBJECT_KEY_VALUE, ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 };
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
@@ -28,8 +30,8 @@ type FindingRow = (
 /// `unknown`, `disabled` or `not_assigned`; without it tools are not judged.
 #[pg_extern(immutable, parallel_safe)]
 fn validate_journey_definition(
-    definition: JsonbText,
-    tools: default!(Option<JsonbText>, "NULL"),
+    definition: Jsonb,
+    tools: default!(Option<Jsonb>, "NULL"),
 ) -> Result<
     TableIterator<
         'static,
@@ -45,9 +47,33 @@ fn validate_journey_definition(
     >,
     ErrorReport,
 > {
-    let tools = tools.map(|tools| tool_statuses(&tools.0)).transpose()?;
-    let reading = journey::check(&definition.0, tools.as_ref());
+    let tools = tools.map(|tools| tool_statuses(&tools)).transpose()?;
+    let reading = journey::check(&definition, tools.as_ref());
     Ok(TableIterator::new(reading.findings.into_iter().map(row)))
+}
+
+/// What is wrong with a stored journey, given as the columns of its states and transitions.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn journey_findings(
+    columns: Jsonb,
+    tools: Jsonb,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(severity, &'static str),
+            name!(code, &'static str),
+            name!(state, Option<String>),
+            name!(transition, Option<String>),
+            name!(message, String),
+            name!(hint, &'static str),
+            name!(path, String),
+        ),
+    >,
+    ErrorReport,
+> {
+    let findings = journey::check_columns(&columns, Some(&tool_statuses(&tools)?));
+    Ok(TableIterator::new(findings.into_iter().map(row)))
 }
 
 fn row(finding: Finding) -> FindingRow {
@@ -56,7 +82,7 @@ fn row(finding: Finding) -> FindingRow {
     (severity.name(), code, state, transition, message, hint, path)
 }
 
-fn tool_statuses(text: &str) -> Result<HashMap<String, ToolStatus>, ErrorReport> {
+fn tool_statuses(tools: &Jsonb) -> Result<HashMap<String, ToolStatus>, ErrorReport> {
     let status = |name: &str| match name {
         "usable" => Some(ToolStatus::Usable),
         "unknown" => Some(ToolStatus::Unknown),
@@ -64,9 +90,12 @@ fn tool_statuses(text: &str) -> Result<HashMap<String, ToolStatus>, ErrorReport>
         "not_assigned" => Some(ToolStatus::NotAssigned),
         _ => None,
     };
-    let read = serde_json::from_str::<HashMap<String, String>>(text).ok();
-    let statuses: Option<HashMap<_, _>> =
-        read.and_then(|read| read.into_iter().map(|(tool, name)| Some((tool, status(&name)?))).collect());
+    let statuses: Option<HashMap<_, _>> = match tools.value() {
+        Ok(Value::Object(tools)) => {
+            tools.into_iter().map(|(tool, name)| Some((tool, status(name.as_str()?)?))).collect()
+        }
+        _ => None,
+    };
     statuses.ok_or_else(|| {
         error(
             ERRCODE_INVALID_PARAMETER_VALUE,
@@ -83,12 +112,14 @@ fn tool_statuses(text: &str) -> Result<HashMap<String, ToolStatus>, ErrorReport>
 /// 22030 if its keys or names are wrong, 54000 if it is over a limit, 22023 if anything else is wrong with it, with
 /// all that is wrong in DETAIL.
 #[pg_extern(immutable, parallel_safe)]
-fn checked_journey_definition(definition: Option<JsonbText>) -> Result<JsonbOut, ErrorReport> {
-    let text = definition.map_or_else(|| "null".to_owned(), |definition| definition.0);
-    let Reading { journey, findings, .. } = journey::check(&text, None);
+fn checked_journey_definition(definition: Option<Jsonb>) -> Result<JsonbValue, ErrorReport> {
+    let Reading { journey, findings, .. } = match definition {
+        Some(definition) => journey::check(&definition, None),
+        None => journey::check("null", None),
+    };
     let errors: Vec<_> = findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
     match (journey, errors.as_slice()) {
-        (Some(journey), []) => Ok(JsonbOut(journey.to_json().to_string())),
+        (Some(journey), []) => Ok(JsonbValue(journey.into_json())),
         (journey, errors) => Err(refusal(&journey.map(|journey| journey.title).unwrap_or_default(), errors)),
     }
 }
@@ -127,8 +158,8 @@ fn sqlstate(errors: &[Finding]) -> PgSqlErrorCode {
 
 /// A journey document as Mermaid text, with the state of a name highlighted.
 #[pg_extern(immutable, parallel_safe)]
-fn draw_journey(definition: JsonbText, current_state: default!(Option<&str>, "NULL")) -> Option<String> {
-    journey::read(&definition.0).journey.map(|journey| journey::diagram(&journey, current_state))
+fn draw_journey(definition: Jsonb, current_state: default!(Option<&str>, "NULL")) -> Option<String> {
+    journey::read(&definition).journey.map(|journey| journey::diagram(&journey, current_state))
 }
 
 #[cfg(any(test, feature = "pg_test"))]

@@ -64,33 +64,37 @@ pub(super) fn rewrite_children(expression: &mut Expression, visit: &mut impl FnM
     }
 }
 
-fn children(expression: &Expression) -> Vec<&Expression> {
+fn for_each_child<'e>(expression: &'e Expression, mut visit: impl FnMut(&'e Expression)) {
     match &expression.expr {
-        Expr::Call(call) => call.target.iter().map(AsRef::as_ref).chain(&call.args).collect(),
-        Expr::Comprehension(c) => vec![&c.iter_range, &c.accu_init, &c.loop_cond, &c.loop_step, &c.result],
-        Expr::List(list) => list.elements.iter().collect(),
-        Expr::Map(map) => {
-            let entries = map.entries.iter().filter_map(|entry| match &entry.expr {
-                EntryExpr::MapEntry(entry) => Some([&entry.key, &entry.value]),
-                EntryExpr::StructField(_) => None,
-            });
-            entries.flatten().collect()
+        Expr::Call(call) => {
+            call.target.iter().for_each(|target| visit(target));
+            call.args.iter().for_each(visit);
         }
-        Expr::Select(select) => vec![&select.operand],
-        Expr::Struct(_) | Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => Vec::new(),
+        Expr::Comprehension(c) => {
+            [&c.iter_range, &c.accu_init, &c.loop_cond, &c.loop_step, &c.result].into_iter().for_each(&mut visit);
+        }
+        Expr::List(list) => list.elements.iter().for_each(visit),
+        Expr::Map(map) => {
+            for entry in &map.entries {
+                if let EntryExpr::MapEntry(entry) = &entry.expr {
+                    visit(&entry.key);
+                    visit(&entry.value);
+                }
+            }
+        }
+        Expr::Select(select) => visit(&select.operand),
+        Expr::Struct(_) | Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => {}
     }
 }
 
 /// Refuses an expression whose tree is too deep to be evaluated by recursion.
 pub(super) fn bound_depth(expression: &Expression) -> Result<(), ConditionError> {
-    let mut level = vec![expression];
-    let mut depth = 0;
-    while !level.is_empty() {
+    let mut waiting = vec![(expression, 0)];
+    while let Some((expression, depth)) = waiting.pop() {
         if depth > MAX_DEPTH {
             return Err(too_deep());
         }
-        depth += 1;
-        level = level.into_iter().flat_map(children).collect();
+        for_each_child(expression, |child| waiting.push((child, depth + 1)));
     }
     Ok(())
 }
@@ -152,7 +156,13 @@ impl Names {
             }
             Expr::List(_) | Expr::Map(_) | Expr::Literal(_) => {}
         }
-        children(expression).into_iter().try_for_each(|child| self.walk(child))
+        let mut walked = Ok(());
+        for_each_child(expression, |child| {
+            if walked.is_ok() {
+                walked = self.walk(child);
+            }
+        });
+        walked
     }
 
     fn refer(&mut self, path: Vec<String>) {

@@ -1,6 +1,7 @@
 //! JSON variables as CEL values.
 
 use super::ConditionError;
+use crate::jsonb::Document;
 use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
@@ -18,13 +19,13 @@ pub struct Variables {
 
 impl Variables {
     /// Reads a JSON object.
-    pub fn read(text: &str) -> Result<Variables, ConditionError> {
-        if text.len() > MAX_VARIABLES_BYTES {
-            let message =
-                format!("the variables have {} bytes, more than the {MAX_VARIABLES_BYTES} allowed", text.len());
+    pub fn read(document: &(impl Document + ?Sized)) -> Result<Variables, ConditionError> {
+        let length = document.source().len();
+        if length > MAX_VARIABLES_BYTES {
+            let message = format!("the variables have {length} bytes, more than the {MAX_VARIABLES_BYTES} allowed");
             return Err(ConditionError::over_limit(message));
         }
-        let json = match serde_json::from_str(text) {
+        let json = match document.value() {
             Ok(Value::Object(json)) => json,
             Ok(_) => return Err(ConditionError::new("the variables are no JSON object")),
             Err(error) => return Err(ConditionError::new(format!("the variables cannot be read: {error}"))),

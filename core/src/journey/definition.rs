@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-/// Most states of one journey.
-pub const MAX_STATES: usize = 10_000;
+/// Most states of one journey: those of the largest workflow, which has two for a container, and some for the ends.
+pub const MAX_STATES: usize = 25_000;
 /// Most transitions of one journey.
-pub const MAX_TRANSITIONS: usize = 50_000;
+pub const MAX_TRANSITIONS: usize = 100_000;
 
 pub(super) const DEFAULT_PRIORITY: i32 = 100;
 
@@ -178,48 +178,47 @@ impl Journey {
     /// The document in its normal form: canonical keys, and none that would only repeat a default. Reading it gives
     /// the same journey.
     #[must_use]
-    pub fn to_json(&self) -> Value {
+    pub fn into_json(self) -> Value {
+        let usual = Journey::default();
         let mut document = Members::default();
-        document.always("title", json!(self.title));
-        document.unless_none("description", self.description.as_ref());
-        document.unless("conditions", json!(self.conditions), &json!([]));
-        document.unless("enabled", json!(self.enabled), &json!(true));
-        document.unless("allow_skipping", json!(self.allow_skipping), &json!(true));
-        document.unless("allow_revisiting", json!(self.allow_revisiting), &json!(true));
-        document.always("states", self.states.iter().map(State::to_json).collect());
-        document.unless("transitions", self.transitions.iter().map(Transition::to_json).collect(), &json!([]));
-        let replaced: Map<_, _> = self.replaced_states.iter().map(|(old, new)| (old.clone(), json!(new))).collect();
-        document.unless("replaced_states", Value::Object(replaced), &json!({}));
+        document.always("title", self.title);
+        document.unless_none("description", self.description);
+        document.unless("conditions", self.conditions, usual.conditions);
+        document.unless("enabled", self.enabled, usual.enabled);
+        document.unless("allow_skipping", self.allow_skipping, usual.allow_skipping);
+        document.unless("allow_revisiting", self.allow_revisiting, usual.allow_revisiting);
+        document.always("states", self.states.into_iter().map(State::into_json).collect::<Vec<_>>());
+        document.unless("transitions", self.transitions.into_iter().map(Transition::into_json).collect(), Vec::new());
+        let replaced = self.replaced_states.into_iter().map(|(old, new)| (old, new.into()));
+        document.unless("replaced_states", replaced.collect(), Map::new());
         document.into_value()
     }
 }
 
 impl State {
-    fn to_json(&self) -> Value {
+    pub(crate) fn into_json(self) -> Value {
         let mut document = Members::default();
-        document.always("name", json!(self.name));
-        document.always("type", json!(self.state_type.name()));
-        document.unless("is_initial", json!(self.is_initial), &json!(false));
-        document.unless_none("prompt", self.prompt.as_ref());
-        document.unless_none("tool_id", self.tool_id.as_ref());
-        if let Some(config) = &self.tool_config {
-            document.always("tool_config", config.clone());
-        }
-        document.unless_none("condition", self.condition.as_ref());
-        document.unless("allow_skip", json!(self.allow_skip), &json!(true));
-        document.unless("metadata", self.metadata.clone(), &json!({}));
+        document.always("name", self.name);
+        document.always("type", self.state_type.name());
+        document.unless("is_initial", self.is_initial, false);
+        document.unless_none("prompt", self.prompt);
+        document.unless_none("tool_id", self.tool_id);
+        document.unless_none("tool_config", self.tool_config);
+        document.unless_none("condition", self.condition);
+        document.unless("allow_skip", self.allow_skip, true);
+        document.unless("metadata", self.metadata, Value::Object(Map::new()));
         document.into_value()
     }
 }
 
 impl Transition {
-    fn to_json(&self) -> Value {
+    pub(crate) fn into_json(self) -> Value {
         let mut document = Members::default();
-        document.always("from", json!(self.from));
-        document.always("to", json!(self.to));
-        document.unless_none("condition", self.condition.as_ref());
-        document.unless("condition_kind", json!(self.condition_kind.name()), &json!("natural"));
-        document.unless("priority", json!(self.priority), &json!(DEFAULT_PRIORITY));
+        document.always("from", self.from);
+        document.always("to", self.to);
+        document.unless_none("condition", self.condition);
+        document.unless("condition_kind", self.condition_kind.name(), ConditionKind::Natural.name());
+        document.unless("priority", self.priority, DEFAULT_PRIORITY);
         document.into_value()
     }
 }
@@ -228,19 +227,19 @@ impl Transition {
 struct Members(Map<String, Value>);
 
 impl Members {
-    fn always(&mut self, key: &str, value: Value) {
-        self.0.insert(key.to_owned(), value);
+    fn always(&mut self, key: &str, value: impl Into<Value>) {
+        self.0.insert(key.to_owned(), value.into());
     }
 
-    fn unless(&mut self, key: &str, value: Value, default: &Value) {
-        if value != *default {
+    fn unless<T: Into<Value> + PartialEq>(&mut self, key: &str, value: T, usual: T) {
+        if value != usual {
             self.always(key, value);
         }
     }
 
-    fn unless_none(&mut self, key: &str, value: Option<&String>) {
+    fn unless_none(&mut self, key: &str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {
-            self.always(key, json!(value));
+            self.always(key, value);
         }
     }
 

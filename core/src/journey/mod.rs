@@ -2,18 +2,22 @@
 //!
 //! `docs/journeys.md` describes the format for users.
 
+mod columns;
 mod definition;
 mod diagram;
 mod finding;
 mod graph;
 mod read;
 
+pub use columns::check_columns;
 pub use definition::{ConditionKind, Journey, MAX_STATES, MAX_TRANSITIONS, State, StateType, Transition};
 pub use diagram::diagram;
 pub use finding::{Finding, Severity};
 use read::Places;
+pub(crate) use read::read_value;
 pub use read::{MAX_BYTES, Reading, read};
 
+use crate::jsonb::Document;
 use std::collections::HashMap;
 
 /// What a workspace knows about the tool that a state names.
@@ -31,13 +35,22 @@ pub enum ToolStatus {
 /// not judged.
 #[must_use]
 pub fn validate(journey: &Journey, tools: Option<&HashMap<String, ToolStatus>>) -> Vec<Finding> {
-    sorted(graph::findings(journey, &Places::in_order(journey), tools))
+    let mut findings = graph::findings(journey, &Places::in_order(journey), tools);
+    for (key, count, most) in
+        [("states", journey.states.len(), MAX_STATES), ("transitions", journey.transitions.len(), MAX_TRANSITIONS)]
+    {
+        if count > most {
+            let message = format!("{key:?} has {count} elements, more than {most}");
+            findings.push(Finding::error("over_limit", format!("/{key}"), message));
+        }
+    }
+    sorted(findings)
 }
 
-/// What `text` says and everything that is wrong with it, be it the document or the graph.
+/// What a document says and everything that is wrong with it, be it the document or the graph.
 #[must_use]
-pub fn check(text: &str, tools: Option<&HashMap<String, ToolStatus>>) -> Reading {
-    let mut reading = read(text);
+pub fn check(document: &(impl Document + ?Sized), tools: Option<&HashMap<String, ToolStatus>>) -> Reading {
+    let mut reading = read(document);
     if let Some(journey) = &reading.journey {
         reading.findings.extend(graph::findings(journey, &reading.places, tools));
     }

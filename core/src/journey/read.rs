@@ -2,8 +2,10 @@
 
 use super::definition::{ConditionKind, Journey, MAX_STATES, MAX_TRANSITIONS, State, StateType, Transition};
 use super::finding::{Finding, child};
+use crate::jsonb::Document;
 use serde_json::{Map, Value};
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// Longest document, in bytes of its JSON text.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -80,19 +82,25 @@ impl Places {
 
 /// Reads a journey document. The graph is not looked at: see [`super::check`].
 #[must_use]
-pub fn read(text: &str) -> Reading {
-    if text.len() > MAX_BYTES {
-        let message = format!("the document has {} bytes, more than the {MAX_BYTES} allowed", text.len());
-        return Reading { findings: vec![Finding::error("over_limit", "", message)], ..Reading::default() };
+pub fn read(document: &(impl Document + ?Sized)) -> Reading {
+    let refused = |finding| Reading { findings: vec![finding], ..Reading::default() };
+    let length = document.source().len();
+    if length > MAX_BYTES {
+        let message = format!("the document has {length} bytes, more than the {MAX_BYTES} allowed");
+        return refused(Finding::error("over_limit", "", message));
     }
-    let mut reader = Reader::default();
-    let journey = match serde_json::from_str::<Value>(text) {
-        Ok(document) => reader.journey(&document),
+    match document.value() {
+        Ok(value) => read_value(value),
         Err(error) => {
-            reader.report("malformed", "", format!("the document is no JSON that can be read: {error}"));
-            None
+            refused(Finding::error("malformed", "", format!("the document is no JSON that can be read: {error}")))
         }
-    };
+    }
+}
+
+/// Reads a journey document that has been read as JSON.
+pub(crate) fn read_value(document: Value) -> Reading {
+    let mut reader = Reader::default();
+    let journey = reader.journey(document);
     Reading { journey, findings: reader.findings, places: reader.places }
 }
 
@@ -102,44 +110,92 @@ struct Reader {
     places: Places,
 }
 
-/// The members of an object by the canonical spelling of their keys, each with its place; nulls are left out.
-type Fields<'v> = HashMap<&'static str, (&'v Value, String)>;
+/// An object of the document, whose place is written out only where something is wrong.
+#[derive(Clone, Copy)]
+enum At {
+    Root,
+    State(usize),
+    Transition(usize),
+}
+
+impl At {
+    fn path(self) -> String {
+        match self {
+            At::Root => String::new(),
+            At::State(n) => format!("/states/{n}"),
+            At::Transition(n) => format!("/transitions/{n}"),
+        }
+    }
+}
+
+/// A member of an object.
+struct Field {
+    spelling: String,
+    /// The key of the object inside the object that holds it.
+    inside: Option<String>,
+    value: Value,
+}
+
+impl Field {
+    fn path(&self, at: At) -> String {
+        let object = match &self.inside {
+            Some(key) => child(&at.path(), key),
+            None => at.path(),
+        };
+        child(&object, &self.spelling)
+    }
+}
+
+/// The members of an object in the order of the known keys; nulls are left out.
+struct Fields {
+    at: At,
+    known: &'static [Key],
+    found: Vec<Option<Field>>,
+}
+
+impl Fields {
+    fn slot(&mut self, key: &str) -> Option<&mut Option<Field>> {
+        let place = self.known.iter().position(|(name, _)| *name == key)?;
+        self.found.get_mut(place)
+    }
+
+    fn take(&mut self, key: &str) -> Option<Field> {
+        self.slot(key)?.take()
+    }
+}
 
 impl Reader {
-    fn report(&mut self, code: &'static str, path: &str, message: String) {
+    fn report(&mut self, code: &'static str, path: impl Into<String>, message: String) {
         self.findings.push(Finding::error(code, path, message));
     }
 
-    fn journey(&mut self, document: &Value) -> Option<Journey> {
+    fn journey(&mut self, document: Value) -> Option<Journey> {
         let Value::Object(members) = document else {
-            self.report("malformed", "", format!("the document is {}, not an object", kind(document)));
+            self.report("malformed", "", format!("the document is {}, not an object", kind(&document)));
             return None;
         };
-        let fields = self.fields(members, "", JOURNEY);
-        let defaults = Journey::default();
+        let mut fields = self.fields(members, At::Root, JOURNEY);
+        let usual = Journey::default();
         let mut journey = Journey {
-            title: self.required_text(&fields, "title", "", 500).unwrap_or_default(),
-            description: self.text(&fields, "description", 2000),
-            conditions: self.conditions(&fields),
-            enabled: self.boolean(&fields, "enabled").unwrap_or(defaults.enabled),
-            allow_skipping: self.boolean(&fields, "allow_skipping").unwrap_or(defaults.allow_skipping),
-            allow_revisiting: self.boolean(&fields, "allow_revisiting").unwrap_or(defaults.allow_revisiting),
-            ..defaults
+            title: self.required_text(&mut fields, "title", 500).unwrap_or_default(),
+            description: self.text(&mut fields, "description", 2000),
+            conditions: self.conditions(&mut fields),
+            enabled: self.boolean(&mut fields, "enabled").unwrap_or(usual.enabled),
+            allow_skipping: self.boolean(&mut fields, "allow_skipping").unwrap_or(usual.allow_skipping),
+            allow_revisiting: self.boolean(&mut fields, "allow_revisiting").unwrap_or(usual.allow_revisiting),
+            ..usual
         };
-        for (n, (element, path)) in self.elements(&fields, "states", MAX_STATES).into_iter().enumerate() {
-            match self.state(element, &path) {
+        for (n, element) in self.elements(&mut fields, "states", MAX_STATES).into_iter().enumerate() {
+            match self.state(element, At::State(n)) {
                 Some(state) => {
                     journey.states.push(state);
                     self.places.states.push(n);
                 }
-                None => {
-                    self.places.incomplete = true;
-                    self.places.unread_states.extend(element["name"].as_str().map(str::to_owned));
-                }
+                None => self.places.incomplete = true,
             }
         }
-        for (n, (element, path)) in self.elements(&fields, "transitions", MAX_TRANSITIONS).into_iter().enumerate() {
-            match self.transition(element, &path) {
+        for (n, element) in self.elements(&mut fields, "transitions", MAX_TRANSITIONS).into_iter().enumerate() {
+            match self.transition(element, At::Transition(n)) {
                 Some(transition) => {
                     journey.transitions.push(transition);
                     self.places.transitions.push(n);
@@ -147,67 +203,74 @@ impl Reader {
                 None => self.places.incomplete = true,
             }
         }
-        journey.replaced_states = self.replaced_states(&fields);
+        journey.replaced_states = self.replaced_states(&mut fields);
         Some(journey)
     }
 
-    fn state(&mut self, element: &Value, path: &str) -> Option<State> {
+    fn state(&mut self, element: Value, at: At) -> Option<State> {
         let Value::Object(members) = element else {
-            self.report("invalid_value", path, format!("a state is an object, not {}", kind(element)));
+            self.report("invalid_value", at.path(), format!("a state is an object, not {}", kind(&element)));
             return None;
         };
-        let mut fields = self.fields(members, path, STATE);
-        if let Some((config, config_path)) = fields.get("config").cloned() {
-            match config {
-                Value::Object(members) => {
-                    for (key, (value, value_path)) in self.fields(members, &config_path, STATE_CONFIG) {
-                        if fields.insert(key, (value, value_path.clone())).is_some() {
-                            self.report(
-                                "duplicate_key",
-                                &value_path,
-                                format!("{key:?} is here and in the state itself"),
-                            );
-                        }
-                    }
-                }
-                _ => {
-                    self.report("invalid_value", &config_path, format!("\"config\" is an object, not {}", kind(config)))
-                }
-            }
+        let mut fields = self.fields(members, at, STATE);
+        if let Some(config) = fields.take("config") {
+            self.config(config, &mut fields);
         }
-        let name = self.required_text(&fields, "name", path, 255);
-        let state_type = self.state_type(&fields, path);
+        let name = self.required_text(&mut fields, "name", 255);
+        let state_type = self.state_type(&mut fields);
         let mut state = State::new(name.unwrap_or_default(), state_type.unwrap_or(StateType::Chat));
-        state.is_initial = self.boolean(&fields, "is_initial").unwrap_or(false);
-        state.prompt = self.text(&fields, "prompt", 10_000);
-        state.tool_id = self.text(&fields, "tool_id", 255);
-        state.tool_config = self.object(&fields, "tool_config");
-        state.condition = self.text(&fields, "condition", 2000);
-        state.allow_skip = self.boolean(&fields, "allow_skip").unwrap_or(true);
-        if let Some(metadata) = self.object(&fields, "metadata") {
+        state.is_initial = self.boolean(&mut fields, "is_initial").unwrap_or(false);
+        state.prompt = self.text(&mut fields, "prompt", 10_000);
+        state.tool_id = self.text(&mut fields, "tool_id", 255);
+        state.tool_config = self.object(&mut fields, "tool_config");
+        state.condition = self.text(&mut fields, "condition", 2000);
+        state.allow_skip = self.boolean(&mut fields, "allow_skip").unwrap_or(true);
+        if let Some(metadata) = self.object(&mut fields, "metadata") {
             state.metadata = metadata;
         }
         // A state without a name or a type has been reported; what else it lacks is not worth telling.
-        (!state.name.is_empty() && state_type.is_some()).then_some(state)
+        if state.name.is_empty() || state_type.is_none() {
+            self.places.unread_states.insert(state.name);
+            return None;
+        }
+        Some(state)
+    }
+
+    fn config(&mut self, config: Field, fields: &mut Fields) {
+        let at = fields.at;
+        let path = config.path(at);
+        let Value::Object(members) = config.value else {
+            let message = format!("\"config\" is an object, not {}", kind(&config.value));
+            return self.report("invalid_value", path, message);
+        };
+        let inside = self.fields_inside(members, at, Some(config.spelling), STATE_CONFIG);
+        for ((key, _), field) in STATE_CONFIG.iter().zip(inside.found) {
+            let (Some(field), Some(slot)) = (field, fields.slot(key)) else { continue };
+            if slot.is_some() {
+                self.report("duplicate_key", field.path(at), format!("{key:?} is here and in the state itself"));
+            }
+            *slot = Some(field);
+        }
     }
 
     /// `type` and `is_final` say the same; either alone will do for a final state.
-    fn state_type(&mut self, fields: &Fields<'_>, path: &str) -> Option<StateType> {
+    fn state_type(&mut self, fields: &mut Fields) -> Option<StateType> {
+        let at = fields.at;
+        let final_path = fields.slot("is_final").and_then(|slot| slot.as_ref().map(|field| field.path(at)));
         let is_final = self.boolean(fields, "is_final");
+        let type_path = fields.slot("type").and_then(|slot| slot.as_ref().map(|field| field.path(at)));
+        let is_named = type_path.is_some();
         let named = match self.text(fields, "type", 255) {
             Some(name) => StateType::from_name(&name).or_else(|| {
-                let at = &fields["type"].1;
-                self.report("invalid_value", at, format!("{name:?} is no state type: chat, tool, decision or final"));
+                let message = format!("{name:?} is no state type: chat, tool, decision or final");
+                self.report("invalid_value", type_path.unwrap_or_default(), message);
                 None
             }),
             None if is_final == Some(true) => Some(StateType::Final),
             None => {
-                if !fields.contains_key("type") {
-                    self.report(
-                        "missing_key",
-                        path,
-                        "a state needs \"type\": chat, tool, decision or final".to_owned(),
-                    );
+                if !is_named {
+                    let message = "a state needs \"type\": chat, tool, decision or final".to_owned();
+                    self.report("missing_key", at.path(), message);
                 }
                 None
             }
@@ -215,38 +278,40 @@ impl Reader {
         match (named, is_final) {
             (Some(_), Some(true)) => Some(StateType::Final),
             (Some(StateType::Final), Some(false)) => {
-                let at = &fields["is_final"].1;
-                self.report("invalid_value", at, "a state of type final is final".to_owned());
+                let message = "a state of type final is final".to_owned();
+                self.report("invalid_value", final_path.unwrap_or_default(), message);
                 None
             }
             _ => named,
         }
     }
 
-    fn transition(&mut self, element: &Value, path: &str) -> Option<Transition> {
+    fn transition(&mut self, element: Value, at: At) -> Option<Transition> {
         let Value::Object(members) = element else {
-            self.report("invalid_value", path, format!("a transition is an object, not {}", kind(element)));
+            self.report("invalid_value", at.path(), format!("a transition is an object, not {}", kind(&element)));
             return None;
         };
-        let fields = self.fields(members, path, TRANSITION);
-        let from = self.required_text(&fields, "from", path, 255);
-        let to = self.required_text(&fields, "to", path, 255);
-        let condition = self.text(&fields, "condition", 2000);
-        if condition.as_deref().is_some_and(|text| text.trim().is_empty()) {
-            let at = &fields["condition"].1;
-            self.report("invalid_value", at, "a condition is not empty; leave it out for always".to_owned());
+        let mut fields = self.fields(members, at, TRANSITION);
+        let from = self.required_text(&mut fields, "from", 255);
+        let to = self.required_text(&mut fields, "to", 255);
+        let condition = self.text_at(&mut fields, "condition", 2000);
+        if let Some((text, path)) = &condition
+            && text.trim().is_empty()
+        {
+            let message = "a condition is not empty; leave it out for always".to_owned();
+            self.report("invalid_value", path.path(at), message);
         }
-        let kind = self.text(&fields, "condition_kind", 255).map(|name| {
+        let kind = self.text_at(&mut fields, "condition_kind", 255).map(|(name, field)| {
             let kind = ConditionKind::from_name(&name);
             if kind.is_none() {
-                let at = &fields["condition_kind"].1;
-                self.report("invalid_value", at, format!("{name:?} is no condition kind: natural or expression"));
+                let message = format!("{name:?} is no condition kind: natural or expression");
+                self.report("invalid_value", field.path(at), message);
             }
             kind
         });
-        let priority = self.priority(&fields);
+        let priority = self.priority(&mut fields);
         let mut transition = Transition::new(from?, to?);
-        transition.condition = condition;
+        transition.condition = condition.map(|(text, _)| text);
         if let Some(kind) = kind {
             transition.condition_kind = kind?;
         }
@@ -256,130 +321,165 @@ impl Reader {
         Some(transition)
     }
 
-    fn priority(&mut self, fields: &Fields<'_>) -> Option<i32> {
-        let (value, path) = fields.get("priority")?;
-        let priority = value.as_i64().filter(|n| (1..=1000).contains(n)).and_then(|n| i32::try_from(n).ok());
+    fn priority(&mut self, fields: &mut Fields) -> Option<i32> {
+        let field = fields.take("priority")?;
+        let priority = field.value.as_i64().filter(|n| (1..=1000).contains(n)).and_then(|n| i32::try_from(n).ok());
         if priority.is_none() {
-            self.report(
-                "invalid_value",
-                path,
-                format!("a priority is an integer from 1 to 1000, not {}", brief(value)),
-            );
+            let message = format!("a priority is an integer from 1 to 1000, not {}", brief(&field.value));
+            self.report("invalid_value", field.path(fields.at), message);
         }
         priority
     }
 
-    fn conditions(&mut self, fields: &Fields<'_>) -> Vec<String> {
+    fn conditions(&mut self, fields: &mut Fields) -> Vec<String> {
+        let path = fields.slot("conditions").and_then(|slot| slot.as_ref().map(|field| field.path(At::Root)));
+        let path = path.unwrap_or_default();
         let mut conditions = Vec::new();
-        for (element, path) in self.elements(fields, "conditions", MAX_CONDITIONS) {
+        for (n, element) in self.elements(fields, "conditions", MAX_CONDITIONS).into_iter().enumerate() {
+            let at = format!("{path}/{n}");
             match element {
                 Value::String(text) if text.chars().count() > 2000 => {
-                    self.report("over_limit", &path, "a condition has at most 2000 characters".to_owned());
+                    self.report("over_limit", at, "a condition has at most 2000 characters".to_owned());
                 }
-                Value::String(text) if !text.trim().is_empty() => conditions.push(text.clone()),
-                _ => self.report("invalid_value", &path, "a condition is a text that is not empty".to_owned()),
+                Value::String(text) if !text.trim().is_empty() => conditions.push(text),
+                _ => self.report("invalid_value", at, "a condition is a text that is not empty".to_owned()),
             }
         }
         conditions
     }
 
-    fn replaced_states(&mut self, fields: &Fields<'_>) -> Vec<(String, String)> {
-        let Some((value, path)) = fields.get("replaced_states") else { return Vec::new() };
-        let Value::Object(members) = value else {
-            self.report("invalid_value", path, format!("\"replaced_states\" is an object, not {}", kind(value)));
+    fn replaced_states(&mut self, fields: &mut Fields) -> Vec<(String, String)> {
+        let Some(field) = fields.take("replaced_states") else { return Vec::new() };
+        let path = field.path(fields.at);
+        let Value::Object(members) = field.value else {
+            let message = format!("\"replaced_states\" is an object, not {}", kind(&field.value));
+            self.report("invalid_value", path, message);
             return Vec::new();
         };
         let mut pairs = Vec::new();
         for (old, new) in members {
             match new {
-                Value::String(new) => pairs.push((old.clone(), new.clone())),
-                _ => self.report("invalid_value", &child(path, old), "the name of a state is a text".to_owned()),
+                Value::String(new) => pairs.push((old, new)),
+                _ => self.report("invalid_value", child(&path, &old), "the name of a state is a text".to_owned()),
             }
         }
         pairs
     }
 
-    fn fields<'v>(&mut self, members: &'v Map<String, Value>, path: &str, known: &[Key]) -> Fields<'v> {
-        let mut fields = Fields::new();
+    fn fields(&mut self, members: Map<String, Value>, at: At, known: &'static [Key]) -> Fields {
+        self.fields_inside(members, at, None, known)
+    }
+
+    fn fields_inside(
+        &mut self,
+        members: Map<String, Value>,
+        at: At,
+        inside: Option<String>,
+        known: &'static [Key],
+    ) -> Fields {
+        let mut fields = Fields { at, known, found: known.iter().map(|_| None).collect() };
         for (spelling, value) in members {
-            let key = snake_case(spelling);
-            let canonical = known.iter().find(|(name, others)| *name == key || others.contains(&key.as_str()));
-            let Some((canonical, _)) = canonical else {
-                self.report("unknown_key", &child(path, spelling), format!("{spelling:?} is no key of this object"));
+            let key = snake_case(&spelling);
+            let place = known.iter().position(|(name, others)| *name == key || others.contains(&key.as_ref()));
+            let is_null = value.is_null();
+            let field = Field { inside: inside.clone(), spelling, value };
+            let Some(slot) = place.and_then(|place| fields.found.get_mut(place)) else {
+                let message = format!("{:?} is no key of this object", field.spelling);
+                self.report("unknown_key", field.path(at), message);
                 continue;
             };
-            if value.is_null() {
+            if is_null {
                 continue;
             }
-            if fields.insert(canonical, (value, child(path, spelling))).is_some() {
-                let message = format!("{spelling:?} is another spelling of a key that is there already");
-                self.report("duplicate_key", &child(path, spelling), message);
+            if slot.is_some() {
+                let message = format!("{:?} is another spelling of a key that is there already", field.spelling);
+                self.report("duplicate_key", field.path(at), message);
             }
+            *slot = Some(field);
         }
         fields
     }
 
-    /// The elements of an array with their places; none if it is missing, or none that can be told.
-    fn elements<'v>(&mut self, fields: &Fields<'v>, key: &str, most: usize) -> Vec<(&'v Value, String)> {
-        let Some((value, path)) = fields.get(key) else { return Vec::new() };
-        let Value::Array(elements) = value else {
-            self.report("invalid_value", path, format!("{key:?} is an array, not {}", kind(value)));
+    /// The elements of an array; none if it is missing, or none that can be told.
+    fn elements(&mut self, fields: &mut Fields, key: &str, most: usize) -> Vec<Value> {
+        let Some(field) = fields.take(key) else { return Vec::new() };
+        let path = field.path(fields.at);
+        let Value::Array(mut elements) = field.value else {
+            self.report("invalid_value", path, format!("{key:?} is an array, not {}", kind(&field.value)));
             self.places.incomplete = true;
             return Vec::new();
         };
         if elements.len() > most {
             self.report("over_limit", path, format!("{key:?} has {} elements, more than {most}", elements.len()));
             self.places.incomplete = true;
+            elements.truncate(most);
         }
-        elements.iter().take(most).enumerate().map(|(n, element)| (element, format!("{path}/{n}"))).collect()
+        elements
     }
 
-    fn required_text(&mut self, fields: &Fields<'_>, key: &'static str, path: &str, most: usize) -> Option<String> {
-        let Some((_, at)) = fields.get(key) else {
-            self.report("missing_key", path, format!("{key:?} is missing"));
+    fn required_text(&mut self, fields: &mut Fields, key: &'static str, most: usize) -> Option<String> {
+        if fields.slot(key).is_none_or(|slot| slot.is_none()) {
+            self.report("missing_key", fields.at.path(), format!("{key:?} is missing"));
             return None;
-        };
-        let text = self.text(fields, key, most)?;
+        }
+        let (text, field) = self.text_at(fields, key, most)?;
         if text.trim().is_empty() {
-            self.report("invalid_value", at, format!("{key:?} is empty"));
+            self.report("invalid_value", field.path(fields.at), format!("{key:?} is empty"));
             return None;
         }
         Some(text)
     }
 
-    fn text(&mut self, fields: &Fields<'_>, key: &str, most: usize) -> Option<String> {
-        let (value, path) = fields.get(key)?;
-        let Value::String(text) = value else {
-            self.report("invalid_value", path, format!("{key:?} is a text, not {}", kind(value)));
-            return None;
-        };
-        let length = text.chars().count();
-        if length > most {
-            self.report("over_limit", path, format!("{key:?} has {length} characters, more than {most}"));
-        }
-        Some(text.clone())
+    fn text(&mut self, fields: &mut Fields, key: &str, most: usize) -> Option<String> {
+        self.text_at(fields, key, most).map(|(text, _)| text)
     }
 
-    fn boolean(&mut self, fields: &Fields<'_>, key: &str) -> Option<bool> {
-        let (value, path) = fields.get(key)?;
-        let boolean = value.as_bool();
+    /// A text, and the field that it was taken from.
+    fn text_at(&mut self, fields: &mut Fields, key: &str, most: usize) -> Option<(String, Field)> {
+        let mut field = fields.take(key)?;
+        let text = match field.value.take() {
+            Value::String(text) => text,
+            other => {
+                let message = format!("{key:?} is a text, not {}", kind(&other));
+                self.report("invalid_value", field.path(fields.at), message);
+                return None;
+            }
+        };
+        if text.len() > most {
+            let length = text.chars().count();
+            if length > most {
+                let message = format!("{key:?} has {length} characters, more than {most}");
+                self.report("over_limit", field.path(fields.at), message);
+            }
+        }
+        Some((text, field))
+    }
+
+    fn boolean(&mut self, fields: &mut Fields, key: &str) -> Option<bool> {
+        let field = fields.take(key)?;
+        let boolean = field.value.as_bool();
         if boolean.is_none() {
-            self.report("invalid_value", path, format!("{key:?} is true or false, not {}", brief(value)));
+            let message = format!("{key:?} is true or false, not {}", brief(&field.value));
+            self.report("invalid_value", field.path(fields.at), message);
         }
         boolean
     }
 
-    fn object(&mut self, fields: &Fields<'_>, key: &str) -> Option<Value> {
-        let (value, path) = fields.get(key)?;
-        if !value.is_object() {
-            self.report("invalid_value", path, format!("{key:?} is an object, not {}", kind(value)));
+    fn object(&mut self, fields: &mut Fields, key: &str) -> Option<Value> {
+        let field = fields.take(key)?;
+        if !field.value.is_object() {
+            let message = format!("{key:?} is an object, not {}", kind(&field.value));
+            self.report("invalid_value", field.path(fields.at), message);
             return None;
         }
-        Some((*value).clone())
+        Some(field.value)
     }
 }
 
-fn snake_case(key: &str) -> String {
+fn snake_case(key: &str) -> Cow<'_, str> {
+    if !key.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Cow::Borrowed(key);
+    }
     let mut snake = String::with_capacity(key.len() + 4);
     for c in key.chars() {
         if c.is_ascii_uppercase() {
@@ -387,7 +487,7 @@ fn snake_case(key: &str) -> String {
         }
         snake.push(c.to_ascii_lowercase());
     }
-    snake
+    Cow::Owned(snake)
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -4,6 +4,7 @@
 mod steps;
 
 use crate::cache::Cache;
+use crate::jsonb::Document;
 use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
@@ -48,21 +49,22 @@ pub struct Violation {
     pub message: String,
 }
 
-/// Why `text` is no JSON Schema that parlant accepts, or `None` if it is one.
+/// Why a document is no JSON Schema that parlant accepts, or `None` if it is one.
 ///
 /// Refused are schemas that break their own meta-schema, hold a regular expression that does not compile, refer to
 /// something outside themselves, are longer than [`MAX_BYTES`], nested more than 127 levels deep, or hold more than
 /// [`MAX_PATTERNS`] regular expressions.
-pub fn error(text: &str) -> Option<String> {
-    compile(text).err()
+pub fn error(schema: &(impl Document + ?Sized)) -> Option<String> {
+    compile(schema).err()
 }
 
-/// The validator of a schema, or why there is none.
-pub fn compile(text: &str) -> Result<Validator, String> {
-    if text.len() > MAX_BYTES {
-        return Err(format!("the schema has {} bytes, more than the {MAX_BYTES} allowed", text.len()));
+/// The validator of a schema and how many regular expressions it has, or why there is none.
+fn compile(document: &(impl Document + ?Sized)) -> Result<(Validator, usize), String> {
+    let length = document.source().len();
+    if length > MAX_BYTES {
+        return Err(format!("the schema has {length} bytes, more than the {MAX_BYTES} allowed"));
     }
-    let mut schema: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    let mut schema = document.value()?;
     let patterns = count_patterns(&schema);
     if patterns > MAX_PATTERNS {
         return Err(format!("the schema has {patterns} regular expressions, more than the {MAX_PATTERNS} allowed"));
@@ -71,10 +73,12 @@ pub fn compile(text: &str) -> Result<Validator, String> {
     let pattern_bounds =
         PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKING_STEPS).size_limit(MAX_PATTERN_BYTES);
     let options = jsonschema::options().offline().with_pattern_options(pattern_bounds);
-    options.with_keyword(steps::KEYWORD, count_steps).build(&schema).map_err(|e| match e.instance_path().as_str() {
+    let built = options.with_keyword(steps::KEYWORD, count_steps).build(&schema);
+    let validator = built.map_err(|e| match e.instance_path().as_str() {
         "" => e.to_string(),
         path => format!("{path}: {e}"),
-    })
+    })?;
+    Ok((validator, patterns))
 }
 
 fn count_steps<'a>(
@@ -86,19 +90,21 @@ fn count_steps<'a>(
 }
 
 /// What a document breaks of a schema, at most [`MAX_VIOLATIONS`] rules, or why that cannot be told.
-pub fn violations(schema: &str, instance: &str) -> Result<Vec<Violation>, String> {
-    if instance.len() > MAX_INSTANCE_BYTES {
-        let length = instance.len();
+pub fn violations(
+    schema: &(impl Document + ?Sized),
+    instance: &(impl Document + ?Sized),
+) -> Result<Vec<Violation>, String> {
+    let length = instance.source().len();
+    if length > MAX_INSTANCE_BYTES {
         return Err(format!("the document has {length} bytes, more than the {MAX_INSTANCE_BYTES} allowed"));
     }
-    let instance: Value = serde_json::from_str(instance).map_err(|e| e.to_string())?;
-    let validator = match COMPILED.with_borrow(|cache| cache.get(schema)) {
+    let instance = instance.value()?;
+    let validator = match COMPILED.with_borrow(|cache| cache.get(schema.source())) {
         Some(validator) => validator,
         None => {
-            let validator = compile(schema)?;
-            let patterns = schema.matches("pattern").count() * BYTES_FOR_EACH_PATTERN;
-            let size = schema.len() * BYTES_FOR_EACH_BYTE + patterns;
-            COMPILED.with_borrow_mut(|cache| cache.put(schema, validator, size))
+            let (validator, patterns) = compile(schema)?;
+            let size = schema.source().len() * BYTES_FOR_EACH_BYTE + patterns * BYTES_FOR_EACH_PATTERN;
+            COMPILED.with_borrow_mut(|cache| cache.put(schema.source(), validator, size))
         }
     };
     let violations = steps::bounded(MAX_STEPS, || {

@@ -1,6 +1,7 @@
 //! What templates can call, each bounded: whoever makes text pays for it from one account.
 
 use super::{Fault, MAX_OUTPUT_BYTES, MAX_VARIABLES_BYTES, Place, value};
+use crate::jsonb::Document;
 use minijinja::value::{Kwargs, Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, Value, filters, tests};
 use std::cell::{Cell, RefCell};
@@ -91,15 +92,14 @@ pub(super) fn counted<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
 }
 
 /// The variables of a rendering.
-pub(super) fn root(variables: &str) -> Result<Value, Fault> {
-    if variables.len() > MAX_VARIABLES_BYTES {
-        return Err(Fault::TooLarge(format!(
-            "the variables have {} bytes, more than the {MAX_VARIABLES_BYTES} allowed",
-            variables.len()
-        )));
+pub(super) fn root(variables: &(impl Document + ?Sized)) -> Result<Value, Fault> {
+    let length = variables.source().len();
+    if length > MAX_VARIABLES_BYTES {
+        let reason = format!("the variables have {length} bytes, more than the {MAX_VARIABLES_BYTES} allowed");
+        return Err(Fault::TooLarge(reason));
     }
     let refused = |reason: String| Fault::Failed { place: Place { line: 1, column: 1 }, reason };
-    match serde_json::from_str(variables) {
+    match variables.value() {
         Ok(json @ serde_json::Value::Object(_)) => Ok(value(&json)),
         Ok(_) => Err(refused("the variables are not a JSON object".to_owned())),
         Err(error) => Err(refused(format!("the variables are not JSON: {error}"))),

@@ -7,6 +7,7 @@
 mod filters;
 mod syntax;
 
+use crate::jsonb::Document;
 use minijinja::machinery::{Vm, make_string_output};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value};
 use std::collections::BTreeMap;
@@ -80,8 +81,8 @@ pub struct Variables(Value);
 
 impl Variables {
     /// Reads a JSON object.
-    pub fn read(json: &str) -> Result<Variables, Fault> {
-        filters::root(json).map(Variables)
+    pub fn read(document: &(impl Document + ?Sized)) -> Result<Variables, Fault> {
+        filters::root(document).map(Variables)
     }
 }
 

@@ -3,9 +3,10 @@
 use super::block_type::is_known;
 use super::expression;
 use super::fault::Fault;
-use super::marker::{KEY, journey_of, seen, state_document, transition_document};
+use super::marker::{KEY, journey_of, seen, transition_document};
 use super::reference::References;
 use crate::journey::{ConditionKind, Journey, State, StateType, Transition};
+use crate::jsonb::Document;
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +15,7 @@ const COLUMN: usize = 350;
 const ROW: usize = 180;
 
 /// Makes the state of a workflow, `{blocks, edges, loops, parallels, metadata}`, from a journey document.
-pub fn to_workflow(definition: &str) -> Result<Value, Fault> {
+pub fn to_workflow(definition: &(impl Document + ?Sized)) -> Result<Value, Fault> {
     let journey = journey_of(definition)?;
     Ok(Writer::new(&journey)?.write())
 }
@@ -73,7 +74,7 @@ impl<'j> Writer<'j> {
             replaced_states: Vec::new(),
             ..self.journey.clone()
         };
-        let marker = json!({"part": "entry", "journey": about.to_json()});
+        let marker = json!({"part": "entry", "journey": about.into_json()});
         self.block("parlant-start", "start_trigger", "Start", 0, Map::new(), marker);
         if let Some(initial) = self.journey.states.iter().position(|state| state.is_initial) {
             self.edge("parlant-start", initial, "source");
@@ -83,7 +84,7 @@ impl<'j> Writer<'j> {
     fn write_state(&mut self, place: usize, transitions: &[&Transition]) {
         let journey = self.journey;
         let state = &journey.states[place];
-        let exact = state_document(State { is_initial: false, ..state.clone() });
+        let exact = State { is_initial: false, ..state.clone() }.into_json();
         let mut marker = json!({"part": "state", "state": exact, "place": place, "leads_on": !transitions.is_empty()});
         let id = self.ids[place].clone();
         if state.state_type == StateType::Decision {

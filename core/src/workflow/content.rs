@@ -3,7 +3,7 @@
 use super::branch::{listed, twin};
 use super::read::Block;
 use super::reference::{References, plain_text};
-use super::secret::{is_only_a_reference, is_secret_key, redact};
+use super::secret::{is_only_a_reference, redact};
 use serde_json::{Map, Value, json};
 
 /// Values without secrets, with references as template variables.
@@ -31,7 +31,7 @@ impl<'r> Cleaner<'r> {
 
     /// Recursion is safe: reading has bounded the depth.
     pub(super) fn value(&mut self, key: &str, value: &Value) -> Option<Value> {
-        if is_secret_key(key) && !self.names_a_secret(value) {
+        if self.references.is_secret_key(key) && !self.names_a_secret(value) {
             if !is_empty(value) {
                 self.removed.push(key.to_owned());
             }
@@ -139,9 +139,15 @@ pub(super) fn inputs(block: &Block) -> Option<Value> {
 }
 
 /// The tool that a tool state calls, and its links to the host.
-pub(super) fn tool(block: &Block) -> (String, Map<String, Value>) {
+pub(super) fn tool(block: &Block, tools: &Map<String, Value>) -> (String, Map<String, Value>) {
     let links = links(&block.kind, &block.fields, &block.data);
-    (tool_id(&block.kind, &links), links)
+    (named_tool(&links, tools).unwrap_or_else(|| tool_id(&block.kind, &links)), links)
+}
+
+/// The name of the tool that was made of the custom tool or MCP server that is linked.
+fn named_tool(links: &Map<String, Value>, tools: &Map<String, Value>) -> Option<String> {
+    let id = links.get("mcp_server_id").or_else(|| links.get("custom_tool_id"))?.as_str()?;
+    tools.get(id)?.as_str().map(str::to_owned)
 }
 
 fn tool_id(kind: &str, links: &Map<String, Value>) -> String {
@@ -174,7 +180,11 @@ fn links(kind: &str, fields: &Map<String, Value>, data: &Map<String, Value>) -> 
 }
 
 /// The tools that an agent may use.
-pub(super) fn agent_tools(block: &Block, cleaner: &mut Cleaner<'_>) -> Result<Vec<Value>, String> {
+pub(super) fn agent_tools(
+    block: &Block,
+    cleaner: &mut Cleaner<'_>,
+    tools_by_id: &Map<String, Value>,
+) -> Result<Vec<Value>, String> {
     let Some(value) = block.fields.get("tools") else { return Ok(Vec::new()) };
     let none = Map::new();
     let mut tools = Vec::new();
@@ -190,7 +200,8 @@ pub(super) fn agent_tools(block: &Block, cleaner: &mut Cleaner<'_>) -> Result<Ve
         fields.extend(text("customToolId").map(|id| ("customToolId".to_owned(), json!(id))));
         let links = links(kind, &fields, &none);
         let mut kept = Map::new();
-        let named = text("toolId").map(str::to_owned).unwrap_or_else(|| tool_id(kind, &links));
+        let named = named_tool(&links, tools_by_id).or_else(|| text("toolId").map(str::to_owned));
+        let named = named.unwrap_or_else(|| tool_id(kind, &links));
         kept.insert("tool_id".to_owned(), json!(named));
         kept.insert("type".to_owned(), json!(kind));
         for key in ["title", "operation", "usageControl"] {

@@ -12,14 +12,12 @@ use super::repeat::{Kind, Repeat};
 use super::secret::{is_secret_key, redact};
 use super::warning::{Code, Warning, Warnings};
 use super::{expression, priority};
-use crate::journey::{
-    ConditionKind, Journey, MAX_STATES, MAX_TRANSITIONS, Severity, State, StateType, Transition, validate,
-};
+use crate::journey::{ConditionKind, Journey, MAX_TRANSITIONS, Severity, State, StateType, Transition, validate};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A journey made from a workflow.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Conversion {
     pub journey: Journey,
     /// The name of the state of each block, by the id of the block.
@@ -38,10 +36,14 @@ const MAX_PROMPT: usize = 10_000;
 const MAX_CONDITION: usize = 2000;
 const MAX_TOOL_ID: usize = 255;
 
-pub(super) fn convert(workflow: &Workflow, parameters: &Map<String, Value>) -> Result<Conversion, Fault> {
+pub(super) fn convert(
+    workflow: &Workflow,
+    parameters: &Map<String, Value>,
+    tools: &Map<String, Value>,
+) -> Result<Conversion, Fault> {
     let markers: Vec<Option<Marker>> = workflow.blocks.iter().map(Marker::of).collect();
     if markers.iter().any(Option::is_some) {
-        let conversion = convert_with(workflow, parameters.clone(), &markers)?;
+        let conversion = convert_with(workflow, parameters.clone(), tools, &markers)?;
         let findings = validate(&conversion.journey, None);
         if findings.iter().all(|finding| finding.severity != Severity::Error) {
             return Ok(conversion);
@@ -49,12 +51,13 @@ pub(super) fn convert(workflow: &Workflow, parameters: &Map<String, Value>) -> R
         // Blocks that are as they were made, wired so that they make no journey.
     }
     let unmarked: Vec<Option<Marker>> = workflow.blocks.iter().map(|_| None).collect();
-    convert_with(workflow, parameters.clone(), &unmarked)
+    convert_with(workflow, parameters.clone(), tools, &unmarked)
 }
 
 fn convert_with(
     workflow: &Workflow,
     parameters: Map<String, Value>,
+    tools: &Map<String, Value>,
     markers: &[Option<Marker>],
 ) -> Result<Conversion, Fault> {
     let mut warnings = Warnings::default();
@@ -75,6 +78,7 @@ fn convert_with(
         folded: folded(&nesting, markers, &is_marked),
         places: Vec::new(),
         references: &references,
+        tools,
         outgoing,
         warnings,
         states: Vec::new(),
@@ -161,6 +165,8 @@ struct Converter<'w> {
     /// The places that markers give to states, by the index of the state.
     places: Vec<(usize, usize)>,
     references: &'w References,
+    /// Names of tools by the ids of what they were made of.
+    tools: &'w Map<String, Value>,
     /// The edges that are kept, by the block they leave.
     outgoing: Vec<Vec<&'w Edge>>,
     warnings: Warnings,
@@ -316,7 +322,7 @@ impl Converter<'_> {
             metadata.insert("full_prompt".to_owned(), json!(self.references.template(&prompt)));
         }
         state.prompt = Some(template);
-        match content::agent_tools(block, cleaner) {
+        match content::agent_tools(block, cleaner, self.tools) {
             Ok(tools) if tools.is_empty() => {}
             Ok(tools) => {
                 metadata.insert("tools".to_owned(), Value::Array(tools));
@@ -376,11 +382,15 @@ impl Converter<'_> {
             };
             self.warnings.of_block(Code::UnknownType, &block.id, message);
         }
-        let (tool_id, links) = content::tool(block);
+        let (tool_id, links) = content::tool(block, self.tools);
         let tool_id = self.references.text(&tool_id);
         state.tool_id = Some(self.shortened(block, tool_id, MAX_TOOL_ID));
         let mut config = Map::new();
-        let arguments = cleaner.object(&block.fields);
+        let mut arguments = cleaner.object(&block.fields);
+        if self.tools.contains_key(links.get("mcp_server_id").and_then(Value::as_str).unwrap_or_default()) {
+            // The tool is the server's, so it takes the rest.
+            arguments.retain(|key, _| !matches!(key.as_str(), "server" | "serverId"));
+        }
         if !arguments.is_empty() {
             config.insert("arguments".to_owned(), Value::Object(arguments));
         }
@@ -862,7 +872,6 @@ impl Converter<'_> {
             let message = format!("nothing in the workflow refers to {name:?}");
             self.warnings.of_workflow(Code::UnusedParameter, message);
         }
-        bound(self.states.len(), MAX_STATES, "states")?;
         let mut mapping = BTreeMap::new();
         for (block, state) in self.workflow.blocks.iter().zip(&self.state_of) {
             if let Some(state) = state {
@@ -915,7 +924,12 @@ impl Converter<'_> {
                 journey.transitions.push(transition);
             }
         }
-        bound(journey.transitions.len(), MAX_TRANSITIONS, "transitions")?;
+        let count = journey.transitions.len();
+        if count > MAX_TRANSITIONS {
+            let message =
+                format!("the journey would have {count} transitions, more than the {MAX_TRANSITIONS} allowed");
+            return Err(Fault::new("$.blocks", message));
+        }
         let mut states: Vec<Option<State>> = self.states.into_iter().map(Some).collect();
         journey.states = order.into_iter().filter_map(|state| states.get_mut(state)?.take()).collect();
         Ok(Conversion {
@@ -926,13 +940,6 @@ impl Converter<'_> {
             parameters: self.references.parameters().clone(),
         })
     }
-}
-
-fn bound(count: usize, most: usize, what: &str) -> Result<(), Fault> {
-    if count <= most {
-        return Ok(());
-    }
-    Err(Fault::new("$.blocks", format!("the journey would have {count} {what}, more than the {most} allowed")))
 }
 
 /// The targets of links, each once, in the order of the blocks.

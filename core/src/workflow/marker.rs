@@ -5,6 +5,7 @@ use super::fault::Fault;
 use super::read::Block;
 use crate::condition::Condition;
 use crate::journey::{self, ConditionKind, Journey, State, StateType, Transition};
+use crate::jsonb::Document;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -92,16 +93,9 @@ fn canonical(value: &Value, text: &mut String) {
     }
 }
 
-/// A state as it stands in a journey document.
-pub(super) fn state_document(state: State) -> Value {
-    let journey = Journey { states: vec![state], ..Journey::default() };
-    journey.to_json()["states"][0].take()
-}
-
 /// A transition as it stands in a journey document, without the states between which it leads.
 pub(super) fn transition_document(transition: Transition) -> Value {
-    let journey = Journey { transitions: vec![transition], ..Journey::default() };
-    let mut document = journey.to_json()["transitions"][0].take();
+    let mut document = transition.into_json();
     if let Some(members) = document.as_object_mut() {
         members.remove("from");
         members.remove("to");
@@ -109,13 +103,13 @@ pub(super) fn transition_document(transition: Transition) -> Value {
     document
 }
 
-fn read(document: &Value) -> Option<Journey> {
-    let reading = journey::read(&document.to_string());
+fn read(document: Value) -> Option<Journey> {
+    let reading = journey::read_value(document);
     reading.findings.is_empty().then_some(reading.journey)?
 }
 
 fn state(document: &Value) -> Option<State> {
-    let state = read(&json!({"title": "t", "states": [document]}))?.states.pop()?;
+    let state = read(json!({"title": "t", "states": [document]}))?.states.pop()?;
     let blank = |text: &Option<String>| text.as_deref().is_none_or(|text| text.trim().is_empty());
     let is_complete = match state.state_type {
         StateType::Chat => !blank(&state.prompt),
@@ -127,14 +121,14 @@ fn state(document: &Value) -> Option<State> {
 }
 
 fn about(document: &Value) -> Option<Journey> {
-    read(document).filter(|journey| journey.states.is_empty() && journey.transitions.is_empty())
+    read(document.clone()).filter(|journey| journey.states.is_empty() && journey.transitions.is_empty())
 }
 
 fn transition(document: &Value) -> Option<Transition> {
     let mut document = document.as_object()?.clone();
     document.insert("from".to_owned(), json!("from"));
     document.insert("to".to_owned(), json!("to"));
-    let transition = read(&json!({"title": "t", "transitions": [document]}))?.transitions.pop()?;
+    let transition = read(json!({"title": "t", "transitions": [document]}))?.transitions.pop()?;
     let is_sound = match (&transition.condition, transition.condition_kind) {
         (Some(text), ConditionKind::Expression) => Condition::compile(text).is_ok(),
         (None, ConditionKind::Expression) => false,
@@ -144,8 +138,8 @@ fn transition(document: &Value) -> Option<Transition> {
 }
 
 /// Why a document is no journey that can become a workflow.
-pub(super) fn journey_of(text: &str) -> Result<Journey, Fault> {
-    let reading = journey::read(text);
+pub(super) fn journey_of(definition: &(impl Document + ?Sized)) -> Result<Journey, Fault> {
+    let reading = journey::read(definition);
     match (reading.journey, reading.findings.first()) {
         (Some(journey), None) => Ok(journey),
         (_, Some(finding)) => Err(Fault::new(&format!("${}", finding.path), finding.message.clone())),

@@ -30,7 +30,8 @@ pub use read::{MAX_BLOCKS, MAX_BYTES, MAX_EDGES};
 pub use reference::{MAX_PARAMETER_BYTES, MAX_SUBSTITUTED_BYTES};
 pub use warning::{Code, Warning};
 
-use serde_json::{Map, Value, json};
+use crate::jsonb::Document;
+use serde_json::{Map, Value};
 
 /// Priorities of the transitions of a converted journey.
 mod priority {
@@ -48,26 +49,38 @@ mod priority {
     }
 }
 
-/// Makes a journey from a workflow in any form. `parameters` is an object of values for references.
-pub fn to_journey(workflow: &str, parameters: &str) -> Result<Conversion, Fault> {
-    let parameters = match serde_json::from_str(parameters) {
-        Ok(Value::Object(parameters)) => parameters,
-        Ok(other) => {
-            return Err(Fault::new("parameters", format!("must be an object, not {}", read::kind_of(&other))));
-        }
-        Err(error) => return Err(Fault::new("parameters", format!("no JSON that can be read: {error}"))),
-    };
-    convert::convert(&read::read(workflow)?, &parameters)
+/// Makes a journey from a workflow in any form. `parameters` is an object of values for references, `tools` one of the
+/// names of tools by the id of the custom tool or the MCP server that they were made of.
+pub fn to_journey(
+    workflow: &(impl Document + ?Sized),
+    parameters: &(impl Document + ?Sized),
+    tools: &(impl Document + ?Sized),
+) -> Result<Conversion, Fault> {
+    let parameters = object("parameters", parameters)?;
+    let tools = object("tools", tools)?;
+    convert::convert(&read::read(workflow)?, &parameters, &tools)
+}
+
+fn object(name: &str, document: &(impl Document + ?Sized)) -> Result<Map<String, Value>, Fault> {
+    match document.value() {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(other) => Err(Fault::new(name, format!("must be an object, not {}", read::kind_of(&other)))),
+        Err(error) => Err(Fault::new(name, format!("no JSON that can be read: {error}"))),
+    }
 }
 
 impl Conversion {
     /// `{definition, mapping, warnings, workflow_id, parameters}`.
     #[must_use]
-    pub fn to_json(&self) -> Value {
-        let mapping: Map<String, Value> = self.mapping.iter().map(|(id, name)| (id.clone(), json!(name))).collect();
-        let warnings: Vec<Value> = self.warnings.iter().map(Warning::to_json).collect();
-        json!({"definition": self.journey.to_json(), "mapping": mapping, "warnings": warnings,
-            "workflow_id": self.workflow_id, "parameters": self.parameters})
+    pub fn into_json(self) -> Value {
+        let members: [(&str, Value); 5] = [
+            ("definition", self.journey.into_json()),
+            ("mapping", self.mapping.into_iter().collect()),
+            ("warnings", self.warnings.into_iter().map(Warning::into_json).collect()),
+            ("workflow_id", self.workflow_id.into()),
+            ("parameters", self.parameters.into()),
+        ];
+        members.into_iter().collect()
     }
 }
 

@@ -1,8 +1,9 @@
 //! One tolerant reader for every form in which a workflow is found, and the plain graph it makes of it.
 
 use super::fault::{Fault, element, member};
+use crate::jsonb::Document;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Longest document, in bytes of its JSON text.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -51,16 +52,16 @@ pub(super) struct Edge {
     pub(super) handle: Option<String>,
 }
 
-pub(super) fn read(text: &str) -> Result<Workflow, Fault> {
-    if text.len() > MAX_BYTES {
-        return Err(Fault::new("$", format!("the workflow has {} bytes, more than {MAX_BYTES}", text.len())));
+pub(super) fn read(document: &(impl Document + ?Sized)) -> Result<Workflow, Fault> {
+    let length = document.source().len();
+    if length > MAX_BYTES {
+        return Err(Fault::new("$", format!("the workflow has {length} bytes, more than {MAX_BYTES}")));
     }
-    let document: Value =
-        serde_json::from_str(text).map_err(|error| Fault::new("$", format!("no JSON that can be read: {error}")))?;
-    let (state, path, mut workflow) = unwrap(&document)?;
-    read_blocks(state, &path, &mut workflow)?;
-    read_containers(state, &path, &mut workflow)?;
-    read_edges(state, &path, &mut workflow)?;
+    let document = document.value().map_err(|error| Fault::new("$", format!("no JSON that can be read: {error}")))?;
+    let (mut state, path, mut workflow) = unwrap(document)?;
+    read_blocks(&mut state, &path, &mut workflow)?;
+    read_containers(&mut state, &path, &mut workflow)?;
+    read_edges(&mut state, &path, &mut workflow)?;
     workflow.blocks.sort_by(|a, b| {
         let by_place = a.place.0.total_cmp(&b.place.0).then(a.place.1.total_cmp(&b.place.1));
         by_place.then_with(|| a.id.cmp(&b.id))
@@ -71,17 +72,19 @@ pub(super) fn read(text: &str) -> Result<Workflow, Fault> {
 type Object = Map<String, Value>;
 
 /// The object that holds the blocks, its path, and what the wrappers say about the workflow.
-fn unwrap(document: &Value) -> Result<(&Object, String, Workflow), Fault> {
+fn unwrap(document: Value) -> Result<(Object, String, Workflow), Fault> {
     let mut path = "$".to_owned();
     let mut workflow = Workflow::default();
-    let mut object = object(document, &path)?;
+    let mut object = object(document, || path.clone())?;
     for _ in 0..MAX_WRAPPERS {
-        describe(object, &mut workflow);
+        describe(&object, &mut workflow);
         if object.contains_key("blocks") {
             return Ok((object, path, workflow));
         }
-        let inner = ["state", "data"].into_iter().find_map(|key| Some((key, object.get(key)?.as_object()?)));
-        let Some((key, inner)) = inner else { break };
+        let Some(key) = ["state", "data"].into_iter().find(|key| object.get(*key).is_some_and(Value::is_object)) else {
+            break;
+        };
+        let Some(Value::Object(inner)) = object.remove(key) else { break };
         path = member(&path, key);
         object = inner;
     }
@@ -103,25 +106,28 @@ fn keep_first(text: &mut Option<String>, value: Option<&Value>) {
     }
 }
 
-fn read_blocks(state: &Object, path: &str, workflow: &mut Workflow) -> Result<(), Fault> {
+fn read_blocks(state: &mut Object, path: &str, workflow: &mut Workflow) -> Result<(), Fault> {
     let path = member(path, "blocks");
-    match state.get("blocks") {
+    match state.remove("blocks") {
         Some(Value::Object(blocks)) => {
             bound(blocks.len(), MAX_BLOCKS, "blocks", &path)?;
             for (id, block) in blocks {
-                workflow.blocks.push(read_block(id, block, &member(&path, id))?);
+                let at = || member(&path, &id);
+                let block = object(block, at)?;
+                workflow.blocks.push(read_block(id.clone(), block, &at)?);
             }
         }
         Some(Value::Array(blocks)) => {
             bound(blocks.len(), MAX_BLOCKS, "blocks", &path)?;
             let mut seen = HashMap::new();
-            for (index, block) in blocks.iter().enumerate() {
-                let path = element(&path, index);
-                let id = required(object(block, &path)?, "id", &path)?;
-                if let Some(first) = seen.insert(id, index) {
-                    return Err(Fault::new(&member(&path, "id"), format!("block {first} has the id {id:?} as well")));
+            for (index, block) in blocks.into_iter().enumerate() {
+                let at = || element(&path, index);
+                let mut block = object(block, at)?;
+                let id = required(&mut block, "id", at)?;
+                if let Some(first) = seen.insert(id.clone(), index) {
+                    return Err(Fault::new(&member(&at(), "id"), format!("block {first} has the id {id:?} as well")));
                 }
-                workflow.blocks.push(read_block(id, block, &path)?);
+                workflow.blocks.push(read_block(id, block, &at)?);
             }
         }
         _ => return Err(Fault::new(&path, "must be an object of blocks by id, or an array of blocks")),
@@ -132,54 +138,58 @@ fn read_blocks(state: &Object, path: &str, workflow: &mut Workflow) -> Result<()
     Ok(())
 }
 
-fn read_block(id: &str, block: &Value, path: &str) -> Result<Block, Fault> {
-    let block = object(block, path)?;
-    let none = Map::new();
-    let metadata = optional_object(block, "metadata", path)?.unwrap_or(&none);
-    let data = optional_object(block, "data", path)?.unwrap_or(&none);
+fn read_block(id: String, mut block: Object, at: &impl Fn() -> String) -> Result<Block, Fault> {
+    let metadata = optional_object(&mut block, "metadata", at)?.unwrap_or_default();
+    let data = optional_object(&mut block, "data", at)?.unwrap_or_default();
     let kind = match block.get("type") {
         None | Some(Value::Null) => metadata.get("id").and_then(Value::as_str).unwrap_or_default(),
         Some(Value::String(kind)) => kind,
-        Some(_) => return Err(Fault::new(&member(path, "type"), "must be text")),
+        Some(_) => return Err(Fault::new(&member(&at(), "type"), "must be text")),
     };
+    let kind = kind.trim().to_owned();
     let named = |key: &str, of: &Object| of.get(key).and_then(Value::as_str).map(str::trim).map(str::to_owned);
-    let name = named("name", block).or_else(|| named("Name", block)).or_else(|| named("name", metadata));
-    let parent = named("parentId", data).or_else(|| named("parentId", block)).filter(|parent| !parent.is_empty());
+    let name = named("name", &block).or_else(|| named("Name", &block)).or_else(|| named("name", &metadata));
+    let parent = named("parentId", &data).or_else(|| named("parentId", &block)).filter(|parent| !parent.is_empty());
+    let enabled = flag(&block, "enabled", at)?.unwrap_or(true);
+    let is_trigger = flag(&block, "triggerMode", at)?.unwrap_or(false);
+    let place = place(&block);
+    let fields = read_fields(&mut block, at)?;
     Ok(Block {
-        id: id.to_owned(),
-        kind: kind.trim().to_owned(),
+        id,
+        kind,
         name: name.filter(|name| !name.is_empty()),
-        enabled: flag(block, "enabled", path)?.unwrap_or(true),
-        is_trigger: flag(block, "triggerMode", path)?.unwrap_or(false),
-        retry: block.get("retry").filter(|retry| retry.is_object()).cloned(),
-        fields: read_fields(block, path)?,
-        data: data.clone(),
+        enabled,
+        is_trigger,
+        retry: block.remove("retry").filter(Value::is_object),
+        fields,
+        data,
         parent,
         container: Map::new(),
-        place: place(block),
+        place,
     })
 }
 
 /// The values of the sub-blocks: `subBlocks: {key: {value}}`, or `config: {params: {key: value}}` as the executor has
 /// them, or `config: {key: value}` as some templates do.
-fn read_fields(block: &Object, path: &str) -> Result<Map<String, Value>, Fault> {
+fn read_fields(block: &mut Object, at: &impl Fn() -> String) -> Result<Map<String, Value>, Fault> {
     let mut fields = Map::new();
-    if let Some(config) = optional_object(block, "config", path)? {
-        let params = config.get("params").and_then(Value::as_object).unwrap_or(config);
-        fields.extend(params.iter().map(|(key, value)| (key.clone(), field_value(value))));
+    let mut keep = |of: Object| fields.extend(of.into_iter().map(|(key, value)| (key, field_value(value))));
+    if let Some(mut config) = optional_object(block, "config", at)? {
+        match config.get("params") {
+            Some(Value::Object(_)) => optional_object(&mut config, "params", at)?.into_iter().for_each(&mut keep),
+            _ => keep(config),
+        }
     }
-    if let Some(sub_blocks) = optional_object(block, "subBlocks", path)? {
-        fields.extend(sub_blocks.iter().map(|(key, value)| (key.clone(), field_value(value))));
-    }
+    optional_object(block, "subBlocks", at)?.into_iter().for_each(keep);
     fields.retain(|_, value| !value.is_null());
     Ok(fields)
 }
 
-fn field_value(field: &Value) -> Value {
+fn field_value(field: Value) -> Value {
     match field {
-        Value::Object(field) if field.contains_key("value") => field.get("value").cloned().unwrap_or_default(),
+        Value::Object(mut field) if field.contains_key("value") => field.remove("value").unwrap_or_default(),
         Value::Object(field) if field.contains_key("type") && field.contains_key("id") => Value::Null,
-        other => other.clone(),
+        other => other,
     }
 }
 
@@ -195,56 +205,61 @@ fn place(block: &Object) -> (f64, f64) {
 
 /// Entries of `loops`, `parallels` and the older `subflows`. Children name their container themselves; where none
 /// does, as in the executor's form, the list of nodes counts.
-fn read_containers(state: &Object, path: &str, workflow: &mut Workflow) -> Result<(), Fault> {
-    let index: HashMap<String, usize> = workflow.blocks.iter().enumerate().map(|(i, b)| (b.id.clone(), i)).collect();
+fn read_containers(state: &mut Object, path: &str, workflow: &mut Workflow) -> Result<(), Fault> {
     let mut listed = Vec::new();
+    let mut settings_of: HashMap<String, Object> = HashMap::new();
     for key in ["subflows", "loops", "parallels"] {
-        let Some(containers) = optional_object(state, key, path)? else { continue };
-        for (id, container) in containers {
-            let container = object(container, &member(&member(path, key), id))?;
-            let settings = optional_object(container, "config", path)?.unwrap_or(container);
-            let Some(block) = index.get(id).and_then(|&at| workflow.blocks.get_mut(at)) else { continue };
-            let nodes = settings.get("nodes").and_then(Value::as_array);
-            listed.extend(nodes.into_iter().flatten().filter_map(|node| Some((node.as_str()?.to_owned(), id.clone()))));
-            let settings = settings.iter().filter(|(_, value)| !value.is_null());
-            block.container.extend(settings.map(|(key, value)| (key.clone(), value.clone())));
+        for (id, container) in optional_object(state, key, &|| path.to_owned())?.into_iter().flatten() {
+            let at = || member(&member(path, key), &id);
+            let mut container = object(container, at)?;
+            let mut settings = optional_object(&mut container, "config", &at)?.unwrap_or(container);
+            settings.retain(|_, value| !value.is_null());
+            let nodes = settings.get("nodes").and_then(Value::as_array).into_iter().flatten();
+            listed.extend(nodes.filter_map(|node| Some((node.as_str()?.to_owned(), id.clone()))));
+            settings_of.entry(id).or_default().extend(settings);
         }
     }
-    let with_children: std::collections::HashSet<String> =
-        workflow.blocks.iter().filter_map(|block| block.parent.clone()).collect();
+    let ids: HashSet<&str> = workflow.blocks.iter().map(|block| block.id.as_str()).collect();
+    let with_children: HashSet<&str> = workflow.blocks.iter().filter_map(|block| block.parent.as_deref()).collect();
+    listed.retain(|(_, container)| ids.contains(container.as_str()) && !with_children.contains(container.as_str()));
     listed.sort();
+    let mut container_of = HashMap::new();
     for (child, container) in listed {
-        let Some(block) = index.get(&child).and_then(|&at| workflow.blocks.get_mut(at)) else { continue };
-        if block.parent.is_none() && !with_children.contains(&container) {
-            block.parent = Some(container);
-        }
+        container_of.entry(child).or_insert(container);
+    }
+    for block in &mut workflow.blocks {
+        block.container = settings_of.remove(&block.id).unwrap_or_default();
+        let listed = container_of.remove(&block.id);
+        block.parent = block.parent.take().or(listed);
     }
     Ok(())
 }
 
-fn read_edges(state: &Object, path: &str, workflow: &mut Workflow) -> Result<(), Fault> {
+fn read_edges(state: &mut Object, path: &str, workflow: &mut Workflow) -> Result<(), Fault> {
     let key = if state.contains_key("edges") { "edges" } else { "connections" };
     let path = member(path, key);
-    let edges = match state.get(key) {
+    let edges = match state.remove(key) {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Array(edges)) => edges,
         Some(_) => return Err(Fault::new(&path, "must be an array of edges")),
     };
     bound(edges.len(), MAX_EDGES, "edges", &path)?;
-    for (index, edge) in edges.iter().enumerate() {
-        let path = element(&path, index);
-        let edge = object(edge, &path)?;
+    workflow.edges.reserve_exact(edges.len());
+    for (index, edge) in edges.into_iter().enumerate() {
+        let at = || element(&path, index);
+        let mut edge = object(edge, at)?;
         let handle = match edge.get("sourceHandle") {
             None | Some(Value::Null) => None,
-            Some(Value::String(handle)) => healed(handle),
-            Some(_) => return Err(Fault::new(&member(&path, "sourceHandle"), "must be text")),
+            Some(Value::String(handle)) => healed(handle).map(str::to_owned),
+            Some(_) => return Err(Fault::new(&member(&at(), "sourceHandle"), "must be text")),
         };
-        workflow.edges.push(Edge {
-            id: edge.get("id").and_then(Value::as_str).map(str::to_owned),
-            source: required(edge, "source", &path)?.to_owned(),
-            target: required(edge, "target", &path)?.to_owned(),
-            handle: handle.map(str::to_owned),
-        });
+        let id = match edge.remove("id") {
+            Some(Value::String(id)) => Some(id),
+            _ => None,
+        };
+        let source = required(&mut edge, "source", at)?;
+        let target = required(&mut edge, "target", at)?;
+        workflow.edges.push(Edge { id, source, target, handle });
     }
     Ok(())
 }
@@ -258,32 +273,37 @@ fn healed(handle: &str) -> Option<&str> {
     }
 }
 
-fn object<'a>(value: &'a Value, path: &str) -> Result<&'a Object, Fault> {
-    value.as_object().ok_or_else(|| Fault::new(path, format!("must be an object, not {}", kind_of(value))))
+// Places are written out only where something is wrong.
+
+fn object(value: Value, at: impl Fn() -> String) -> Result<Object, Fault> {
+    match value {
+        Value::Object(object) => Ok(object),
+        other => Err(Fault::new(&at(), format!("must be an object, not {}", kind_of(&other)))),
+    }
 }
 
-fn optional_object<'a>(of: &'a Object, key: &str, path: &str) -> Result<Option<&'a Object>, Fault> {
-    match of.get(key) {
+fn optional_object(of: &mut Object, key: &str, at: &impl Fn() -> String) -> Result<Option<Object>, Fault> {
+    match of.remove(key) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => object(value, &member(path, key)).map(Some),
+        Some(value) => object(value, || member(&at(), key)).map(Some),
     }
 }
 
-fn required<'a>(of: &'a Object, key: &str, path: &str) -> Result<&'a str, Fault> {
-    let path = member(path, key);
-    match of.get(key) {
+fn required(of: &mut Object, key: &str, at: impl Fn() -> String) -> Result<String, Fault> {
+    let fault = |message: String| Fault::new(&member(&at(), key), message);
+    match of.remove(key) {
         Some(Value::String(text)) if !text.is_empty() => Ok(text),
-        None | Some(Value::Null) => Err(Fault::new(&path, "missing")),
-        Some(Value::String(_)) => Err(Fault::new(&path, "must not be empty")),
-        Some(other) => Err(Fault::new(&path, format!("must be text, not {}", kind_of(other)))),
+        None | Some(Value::Null) => Err(fault("missing".to_owned())),
+        Some(Value::String(_)) => Err(fault("must not be empty".to_owned())),
+        Some(other) => Err(fault(format!("must be text, not {}", kind_of(&other)))),
     }
 }
 
-fn flag(of: &Object, key: &str, path: &str) -> Result<Option<bool>, Fault> {
+fn flag(of: &Object, key: &str, at: &impl Fn() -> String) -> Result<Option<bool>, Fault> {
     match of.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Bool(flag)) => Ok(Some(*flag)),
-        Some(other) => Err(Fault::new(&member(path, key), format!("must be true or false, not {}", kind_of(other)))),
+        Some(other) => Err(Fault::new(&member(&at(), key), format!("must be true or false, not {}", kind_of(other)))),
     }
 }
 

@@ -2,6 +2,7 @@
 //! of Jinja templates and of CEL expressions, under names that are valid in both.
 
 use super::fault::{Fault, member};
+use super::secret::is_secret_key;
 use serde_json::{Map, Value};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -29,6 +30,8 @@ pub(super) struct References {
     used: RefCell<BTreeSet<String>>,
     unknown: RefCell<BTreeSet<String>>,
     budget: Cell<usize>,
+    /// Which names of fields are those of secrets: blocks of one type have the same fields.
+    secret_keys: RefCell<HashMap<String, bool>>,
 }
 
 impl References {
@@ -71,6 +74,16 @@ impl References {
             used: RefCell::default(),
             unknown: RefCell::default(),
             budget: Cell::new(MAX_SUBSTITUTED_BYTES),
+            secret_keys: RefCell::default(),
+        })
+    }
+
+    pub(super) fn is_secret_key(&self, key: &str) -> bool {
+        let known = self.secret_keys.borrow().get(key).copied();
+        known.unwrap_or_else(|| {
+            let is_secret = is_secret_key(key);
+            self.secret_keys.borrow_mut().insert(key.to_owned(), is_secret);
+            is_secret
         })
     }
 
@@ -177,6 +190,9 @@ impl References {
                 Step::Field(field) => push_field(&mut path, field),
             }
         }
+        if self.parameters.is_empty() {
+            return Some(Piece::Variable(path));
+        }
         let mut keys = vec![source, path.as_str()];
         let of_variable = name_of_variable.filter(|_| steps.len() == 1);
         let form = of_variable.map(reference_form);
@@ -206,6 +222,8 @@ impl References {
         let mut left = most;
         for piece in self.pieces(text) {
             let atoms: Vec<String> = match piece {
+                // Nothing in it has to be escaped.
+                Piece::Text(text) if !text.contains('{') => vec![text],
                 Piece::Variable(path) => vec![format!("{{{{ {path} }}}}")],
                 Piece::Text(text) => escaped_atoms(&text),
                 Piece::Value(value) => escaped_atoms(&plain_text(&value)),

@@ -42,19 +42,26 @@ pub(super) fn redact(text: &str) -> Option<String> {
     let mut kept = String::new();
     let mut copied = 0;
     let mut at = 0;
-    let mut before = ' ';
-    while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
-        let found = text.get(at..).and_then(|rest| secret_at(rest, is_word(before)));
+    let mut is_inside_word = false;
+    while let Some(byte) = text.as_bytes().get(at) {
+        let find = match byte {
+            b'-' => Some(private_key as Find),
+            b':' => Some(password_in_url as Find),
+            byte if !is_inside_word && is_word(char::from(*byte)) => Some(token_or_assigned as Find),
+            _ => None,
+        };
+        // What is looked for begins with ASCII, so there is a boundary of characters.
+        let found = find.and_then(|find| find(text.get(at..)?));
         if let Some((start, length)) = found {
             kept.push_str(text.get(copied..at + start).unwrap_or_default());
             kept.push_str(REMOVED);
             at += start + length;
             copied = at;
-            before = ' ';
+            is_inside_word = false;
             continue;
         }
-        before = c;
-        at += c.len_utf8();
+        is_inside_word = is_word(char::from(*byte));
+        at += 1;
     }
     if copied == 0 {
         return None;
@@ -68,9 +75,10 @@ fn is_word(c: char) -> bool {
 }
 
 /// Where a secret begins that the text announces at its start, and how long it is.
-fn secret_at(text: &str, is_inside_word: bool) -> Option<(usize, usize)> {
-    let anywhere = private_key(text).or_else(|| password_in_url(text));
-    if is_inside_word { anywhere } else { anywhere.or_else(|| token(text)).or_else(|| assigned(text)) }
+type Find = fn(&str) -> Option<(usize, usize)>;
+
+fn token_or_assigned(text: &str) -> Option<(usize, usize)> {
+    token(text).or_else(|| assigned(text))
 }
 
 fn private_key(text: &str) -> Option<(usize, usize)> {
@@ -144,17 +152,18 @@ fn password_in_url(text: &str) -> Option<(usize, usize)> {
 fn assigned(text: &str) -> Option<(usize, usize)> {
     let name_end = text.find(|c: char| !(is_word(c) || c == '-'))?;
     let name = text.get(..name_end)?;
-    if name_end > 64 || !is_secret_key(name) {
+    let after = text.get(name_end..)?;
+    let sign = after.find(|c: char| !(c == '"' || c == '\'' || c == '\\' || c.is_ascii_whitespace()))?;
+    // Few words are followed by a sign, so the name is looked at last.
+    if !after.get(sign..)?.starts_with([':', '=']) || name_end > 64 || !is_secret_key(name) {
         return None;
     }
-    let after = text.get(name_end..)?;
     if let Some(value) = after.strip_prefix('=') {
         let length = token_length(value);
         if length >= 6 {
             return Some((name_end + 1, length));
         }
     }
-    let sign = after.find(|c: char| !(c == '"' || c == '\'' || c == '\\' || c.is_ascii_whitespace()))?;
     let value = after.get(sign..)?.strip_prefix([':', '='])?;
     let quote = value.find(|c: char| !(c.is_ascii_whitespace() || c == '\\'))?;
     let mark = value.get(quote..)?.chars().next().filter(|c| ['"', '\'', '`'].contains(c))?;

@@ -1,6 +1,6 @@
 //! What a conversion could not keep, or kept in another form.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A stable name for each kind of warning; docs/workflows.md explains them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,8 +113,14 @@ pub struct Warning {
 
 impl Warning {
     #[must_use]
-    pub fn to_json(&self) -> Value {
-        json!({"code": self.code.name(), "block": self.block, "edge": self.edge, "message": self.message})
+    pub fn into_json(self) -> Value {
+        let members: [(&str, Value); 4] = [
+            ("code", self.code.name().into()),
+            ("block", self.block.into()),
+            ("edge", self.edge.into()),
+            ("message", self.message.into()),
+        ];
+        members.into_iter().collect()
     }
 }
 

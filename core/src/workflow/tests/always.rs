@@ -24,7 +24,7 @@ fn assert_keeps_what_sim_does(spec: &Spec) {
     for (at, block) in spec.blocks.iter().enumerate() {
         assert!(block.enabled || !conversion.mapping.contains_key(&spec.id(at)), "b{at} is disabled, and mapped");
     }
-    assert!(!conversion.journey.to_json().to_string().contains("verysecret"));
+    assert!(!conversion.journey.clone().into_json().to_string().contains("verysecret"));
 }
 
 /// The document with its keys and edges in another order, where that means nothing.
@@ -140,8 +140,8 @@ fn by_state(journey: &Journey) -> Journey {
 }
 
 fn assert_comes_back(journey: &Journey) {
-    let workflow = to_workflow(&journey.to_json().to_string()).unwrap();
-    let again = to_journey(&workflow.to_string(), "{}").unwrap();
+    let workflow = to_workflow(&journey.clone().into_json().to_string()).unwrap();
+    let again = to_journey(&workflow.to_string(), "{}", "{}").unwrap();
     assert_eq!(by_state(&again.journey), by_state(journey), "{workflow}");
     assert_eq!(again.warnings, [], "{workflow}");
 }
@@ -211,10 +211,10 @@ proptest! {
     #[test]
     fn the_order_of_keys_and_edges_means_nothing(spec in workflow(), order in prop::collection::vec(any::<Index>(), 40)) {
         let document = spec.to_json();
-        let expected = converted(&document).to_json();
-        prop_assert_eq!(converted(&document).to_json(), expected.clone());
+        let expected = converted(&document).into_json();
+        prop_assert_eq!(converted(&document).into_json(), expected.clone());
         let other = backwards(&reordered(&document, &spec, &order));
-        prop_assert_eq!(to_journey(&other, "{}").unwrap().to_json(), expected);
+        prop_assert_eq!(to_journey(&other, "{}", "{}").unwrap().into_json(), expected);
     }
 
     #[test]
@@ -223,21 +223,21 @@ proptest! {
         for (place, value) in spoilt {
             spoil(&mut document, place, value);
         }
-        if let Ok(conversion) = to_journey(&document.to_string(), "{}") {
+        if let Ok(conversion) = to_journey(&document.to_string(), "{}", "{}") {
             assert_sound(&conversion);
         }
     }
 
     #[test]
     fn no_text_panics(text in "\\PC{0,60}", parameters in "\\PC{0,20}") {
-        let _ = to_journey(&text, &parameters);
+        let _ = to_journey(&text, &parameters, "{}");
     }
 
     #[test]
     fn parameters_never_spoil_a_journey(spec in workflow(), value in any_json()) {
         let parameters = Map::from_iter([("start.input", &value), ("KEY", &value), ("greet.n", &value), ("greet.ok", &value)]
             .map(|(name, value)| (name.to_owned(), value.clone())));
-        let conversion = to_journey(&spec.to_json().to_string(), &Value::Object(parameters).to_string()).unwrap();
+        let conversion = to_journey(&spec.to_json().to_string(), &Value::Object(parameters).to_string(), "{}").unwrap();
         assert_sound(&conversion);
     }
 
@@ -257,11 +257,11 @@ proptest! {
     fn a_workflow_made_of_a_journey_may_be_spoilt(
         journey in any_journey(), spoilt in prop::collection::vec((any::<Index>(), any_json()), 1..4)
     ) {
-        let mut document = to_workflow(&journey.to_json().to_string()).unwrap();
+        let mut document = to_workflow(&journey.clone().into_json().to_string()).unwrap();
         for (place, value) in spoilt {
             spoil(&mut document, place, value);
         }
-        if let Ok(conversion) = to_journey(&document.to_string(), "{}") {
+        if let Ok(conversion) = to_journey(&document.to_string(), "{}", "{}") {
             assert_sound_but_for_islands(&conversion);
         }
     }
@@ -270,7 +270,7 @@ proptest! {
     fn a_workflow_made_of_a_journey_may_be_wired_anew(
         journey in any_journey(), wires in prop::collection::vec((any::<Index>(), any::<Index>()), 1..6)
     ) {
-        let mut document = to_workflow(&journey.to_json().to_string()).unwrap();
+        let mut document = to_workflow(&journey.clone().into_json().to_string()).unwrap();
         let ids: Vec<String> = document["blocks"].as_object().unwrap().keys().cloned().collect();
         if let Some(edges) = document["edges"].as_array_mut().filter(|edges| !edges.is_empty()) {
             for (edge, id) in wires {
@@ -278,6 +278,6 @@ proptest! {
                 edges[at]["target"] = json!(ids[id.index(ids.len())]);
             }
         }
-        assert_sound_but_for_islands(&to_journey(&document.to_string(), "{}").unwrap());
+        assert_sound_but_for_islands(&to_journey(&document.to_string(), "{}", "{}").unwrap());
     }
 }

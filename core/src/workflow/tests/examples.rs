@@ -51,7 +51,7 @@ fn start() -> (&'static str, Value) {
 
 #[track_caller]
 fn assert_refused(document: &Value, fault: &str) {
-    assert_eq!(to_journey(&document.to_string(), "{}").unwrap_err().to_string(), fault);
+    assert_eq!(to_journey(&document.to_string(), "{}", "{}").unwrap_err().to_string(), fault);
 }
 
 #[test]
@@ -309,6 +309,27 @@ fn tools_keep_their_links_and_lose_their_secrets() {
 }
 
 #[test]
+fn tools_of_the_workspace_are_called_by_their_names() {
+    let listed =
+        json!([{"type": "custom-tool", "customToolId": "ct1"}, {"type": "mcp", "params": {"serverId": "other"}}]);
+    let document = workflow(
+        &[
+            start(),
+            ("m", block("mcp", "Call", json!({"server": "srv", "tool": "find", "arguments": {"q": 1}}))),
+            ("a", block("agent", "A", json!({"userPrompt": "Hi", "tools": listed}))),
+        ],
+        &[("s", "m", ""), ("m", "a", "")],
+    );
+    let tools = json!({"srv": "mcp_Search", "ct1": "find_order"});
+    let states = to_journey(&document.to_string(), "{}", &tools.to_string()).unwrap().journey.states;
+    assert_eq!(states[1].tool_id.as_deref(), Some("mcp_Search"));
+    // What the tool takes, as the host's server is its own already.
+    assert_eq!(states[1].tool_config.as_ref().unwrap()["arguments"], json!({"tool": "find", "arguments": {"q": 1}}));
+    let named: Vec<_> = states[2].metadata["tools"].as_array().unwrap().iter().map(|tool| &tool["tool_id"]).collect();
+    assert_eq!(named, ["find_order", "mcp"]);
+}
+
+#[test]
 fn agents_keep_their_tools() {
     let tools = json!([
         {"type": "custom-tool", "title": "Mine", "customToolId": "ct1", "usageControl": "force"},
@@ -353,7 +374,7 @@ fn parameters_stand_in_for_references_but_secrets_do_not() {
     let agent = block("agent", "A", json!({"userPrompt": "<variable.city> {{TONE}} {{API_KEY}} <start.input>"}));
     let document = workflow(&[start(), ("a", agent)], &[("s", "a", "")]).to_string();
     let parameters = json!({"city": "Rome", "TONE": "kind", "API_KEY": "x", "none": 1}).to_string();
-    let conversion = to_journey(&document, &parameters).unwrap();
+    let conversion = to_journey(&document, &parameters, "{}").unwrap();
     assert_eq!(conversion.journey.states[1].prompt.as_deref(), Some("Rome kind {{ env.API_KEY }} {{ start.input }}"));
     assert_eq!(codes(&conversion), ["secret_removed", "unused_parameter"]);
     assert!(!conversion.parameters.contains_key("API_KEY"));
@@ -398,7 +419,7 @@ fn what_is_no_workflow_is_refused_with_its_path() {
         &json!({"blocks": {"a": {"subBlocks": []}}}),
         "$.blocks.a.subBlocks: must be an object, not an array",
     );
-    let parameters = to_journey(r#"{"blocks": {"a": {}}}"#, "[]").unwrap_err();
+    let parameters = to_journey(r#"{"blocks": {"a": {}}}"#, "[]", "{}").unwrap_err();
     assert_eq!(parameters.to_string(), "parameters: must be an object, not an array");
 }
 
@@ -423,12 +444,15 @@ fn bounds_are_named() {
         "$.blocks.c: the block has 301 branches, more than the 300 allowed",
     );
     let chain: Vec<Value> =
-        (0..MAX_BLOCKS - 2).map(|n| json!({"source": format!("b{n}"), "target": format!("b{}", n + 1)})).collect();
-    let conversion = converted(&json!({"blocks": many(MAX_BLOCKS - 1), "edges": chain}));
-    assert_eq!(conversion.journey.states.len(), MAX_BLOCKS);
+        (0..MAX_BLOCKS - 1).map(|n| json!({"source": format!("b{n}"), "target": format!("b{}", n + 1)})).collect();
+    let conversion = converted(&json!({"blocks": many(MAX_BLOCKS), "edges": chain}));
+    assert_eq!(conversion.journey.states.len(), MAX_BLOCKS + 1);
+    let routes: Vec<Value> = (0..260).map(|n| json!({"title": format!("R{n}")})).collect();
+    let routers: Map<String, Value> =
+        (0..400).map(|n| (format!("r{n}"), block("router_v2", "R", json!({"routes": routes})))).collect();
     assert_refused(
-        &json!({"blocks": many(MAX_BLOCKS), "edges": chain}),
-        "$.blocks: the journey would have 10002 states, more than the 10000 allowed",
+        &json!({"blocks": routers}),
+        "$.blocks: the journey would have 104400 transitions, more than the 100000 allowed",
     );
 }
 
@@ -475,7 +499,7 @@ fn a_host_of_either_version_gives_the_same_workflow() {
     };
     let [old, new] = [json!({"parent_id": "l"}), json!({"data": {"parentId": "l"}})].map(|child| {
         let document = crate::workflow::from_host_rows(&rows(child).to_string()).unwrap();
-        converted(&document).to_json()
+        converted(&document).into_json()
     });
     assert_eq!(old, new);
     assert_eq!(old["definition"]["states"][0]["metadata"]["repeat"], json!({"count": 4, "kind": "for"}));

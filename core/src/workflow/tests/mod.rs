@@ -13,7 +13,8 @@ use std::collections::{HashMap, HashSet};
 
 #[track_caller]
 fn converted(workflow: &Value) -> Conversion {
-    let conversion = to_journey(&workflow.to_string(), "{}").unwrap_or_else(|fault| panic!("{fault}: {workflow}"));
+    let conversion =
+        to_journey(&workflow.to_string(), "{}", "{}").unwrap_or_else(|fault| panic!("{fault}: {workflow}"));
     assert_sound(&conversion);
     conversion
 }
@@ -27,14 +28,14 @@ fn assert_sound(conversion: &Conversion) {
     let reachable = ways.reachable(&initial.name);
     for state in &conversion.journey.states {
         let is_reached = reachable.contains(state.name.as_str());
-        assert!(is_reached, "{:?} is unreachable in {}", state.name, conversion.journey.to_json());
+        assert!(is_reached, "{:?} is unreachable in {}", state.name, conversion.journey.clone().into_json());
     }
 }
 
 /// The same for a journey that had states to which nothing led.
 #[track_caller]
 fn assert_sound_but_for_islands(conversion: &Conversion) {
-    let definition = conversion.journey.to_json().to_string();
+    let definition = conversion.journey.clone().into_json().to_string();
     let reading = check(&definition, None);
     let errors: Vec<_> = reading.findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:?}\n{definition}");

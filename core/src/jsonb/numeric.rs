@@ -1,0 +1,115 @@
+//! PostgreSQL's `numeric`, without the header that tells its length: sign, scale, weight, and digits to base 10,000.
+
+use std::fmt::Write as _;
+
+const GROUP: usize = 4;
+
+const NEGATIVE: u16 = 0x4000;
+const IS_SHORT: u16 = 0x8000;
+const IS_SPECIAL: u16 = 0xC000;
+const SHORT_NEGATIVE: u16 = 0x2000;
+const SHORT_SCALE_SHIFT: u16 = 7;
+const SHORT_SCALE: u16 = 0x3F;
+const SHORT_WEIGHT_SIGN: u16 = 0x40;
+const SHORT_WEIGHT: u16 = 0x3F;
+
+/// More digits than that are left to PostgreSQL.
+const MAX_DIGITS: usize = 1000;
+
+/// The number as PostgreSQL prints it.
+pub(super) fn text(bytes: &[u8]) -> Option<String> {
+    let (header, rest) = word(bytes)?;
+    let (is_negative, scale, weight, mut rest) = match header & IS_SPECIAL {
+        IS_SPECIAL => return None,
+        IS_SHORT => {
+            let weight = i32::from(header & SHORT_WEIGHT) - i32::from(header & SHORT_WEIGHT_SIGN);
+            let scale = (header >> SHORT_SCALE_SHIFT) & SHORT_SCALE;
+            (header & SHORT_NEGATIVE != 0, scale, weight, rest)
+        }
+        sign => {
+            let (weight, rest) = word(rest)?;
+            (sign == NEGATIVE, header & !IS_SPECIAL, i32::from(weight.cast_signed()), rest)
+        }
+    };
+    let mut digits = Vec::with_capacity(rest.len() / 2);
+    while let Some((digit, after)) = word(rest) {
+        digits.push(digit);
+        rest = after;
+    }
+    let digit = |at: i32| usize::try_from(at).ok().and_then(|at| digits.get(at)).copied().unwrap_or(0);
+    let mut text = String::with_capacity(digits.len() * GROUP + 3);
+    if is_negative {
+        text.push('-');
+    }
+    // Writing to a string cannot fail.
+    let _ = write!(text, "{}", if weight < 0 { 0 } else { digit(0) });
+    for at in 1..=weight {
+        let _ = write!(text, "{:04}", digit(at));
+    }
+    if scale > 0 {
+        text.push('.');
+        let end = text.len() + usize::from(scale);
+        let mut at = weight + 1;
+        while text.len() < end {
+            let _ = write!(text, "{:04}", digit(at));
+            at += 1;
+        }
+        text.truncate(end);
+    }
+    Some(text)
+}
+
+fn word(bytes: &[u8]) -> Option<(u16, &[u8])> {
+    let (word, rest) = bytes.split_first_chunk()?;
+    Some((u16::from_ne_bytes(*word), rest))
+}
+
+/// Appends a number in plain digits; `None`, and nothing appended, for any other.
+pub(super) fn append(text: &str, bytes: &mut Vec<u8>) -> Option<()> {
+    let (is_negative, unsigned) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let plain = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !plain(whole) || !plain(fraction) || unsigned.len() > MAX_DIGITS {
+        return None;
+    }
+    let lead = (GROUP - whole.len() % GROUP) % GROUP;
+    let places = std::iter::repeat_n(b'0', lead).chain(whole.bytes()).chain(fraction.bytes());
+    let mut digits: Vec<u16> = Vec::with_capacity(unsigned.len() / GROUP + 2);
+    let mut count = 0;
+    for place in places {
+        if count % GROUP == 0 {
+            digits.push(0);
+        }
+        if let Some(last) = digits.last_mut() {
+            *last = *last * 10 + u16::from(place - b'0');
+        }
+        count += 1;
+    }
+    if let Some(last) = digits.last_mut() {
+        *last *= 10_u16.pow(((GROUP - count % GROUP) % GROUP) as u32);
+    }
+    let mut weight = i32::try_from((whole.len() + lead) / GROUP).ok()? - 1;
+    let leading = digits.iter().take_while(|digit| **digit == 0).count();
+    weight -= i32::try_from(leading).ok()?;
+    digits.drain(..leading);
+    digits.truncate(digits.iter().rposition(|digit| *digit != 0).map_or(0, |last| last + 1));
+    let is_negative = is_negative && !digits.is_empty();
+    if digits.is_empty() {
+        weight = 0;
+    }
+    let scale = u16::try_from(fraction.len()).ok()?;
+    if scale <= SHORT_SCALE && (-64..64).contains(&weight) {
+        let weight = (weight & 0x7F) as u16;
+        let sign = if is_negative { SHORT_NEGATIVE } else { 0 };
+        bytes.extend((IS_SHORT | sign | scale << SHORT_SCALE_SHIFT | weight).to_ne_bytes());
+    } else {
+        let sign = if is_negative { NEGATIVE } else { 0 };
+        bytes.extend((sign | scale).to_ne_bytes());
+        bytes.extend(i16::try_from(weight).ok()?.to_ne_bytes());
+    }
+    digits.iter().for_each(|digit| bytes.extend(digit.to_ne_bytes()));
+    Some(())
+}

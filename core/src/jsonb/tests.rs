@@ -1,0 +1,101 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::{Map, json};
+
+fn round(value: &Value) -> Value {
+    Jsonb(&write(value).unwrap()).value().unwrap()
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let many: Vec<u32> = (0..100).collect();
+    let wide: Map<String, Value> =
+        (0..100).map(|n| (format!("{n:0>width$}", width = n % 7), json!([n, "é", null]))).collect();
+    for value in [
+        json!(null),
+        json!(true),
+        json!("x"),
+        json!(12),
+        json!([]),
+        json!({}),
+        json!([[], {}]),
+        json!(many),
+        Value::Object(wide),
+        json!({"a": "b", "cc": [1, {"d": false}, "longer text"], "n": -1}),
+    ] {
+        assert_eq!(round(&value), value);
+    }
+}
+
+#[test]
+fn numbers_keep_every_digit() {
+    for text in [
+        "0",
+        "-1",
+        "9999",
+        "10000",
+        "123456789012345678901234567890",
+        "0.5",
+        "-0.00001",
+        "1.50",
+        "10000.0001",
+        "100000000",
+        "0.0",
+        "12345.678900",
+        "0.000000000000000000000000000000000000000000000000000000000000000000001",
+    ] {
+        let value: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(round(&value).to_string(), text);
+    }
+    assert_eq!(round(&serde_json::from_str("-0").unwrap()).to_string(), "0");
+}
+
+#[test]
+fn what_is_for_postgresql_to_judge_is_not_written() {
+    for text in ["1e5", "[1E400]", r#""\u0000""#, r#"{"\u0000": 1}"#] {
+        assert_eq!(write(&serde_json::from_str(text).unwrap()), None, "{text}");
+    }
+}
+
+#[test]
+fn depth_is_bounded() {
+    let nested = |depth| (0..depth).fold(json!(1), |inner, _| json!([inner]));
+    assert_eq!(round(&nested(127)), nested(127));
+    assert!(Jsonb(&write(&nested(128)).unwrap()).value().is_err());
+    assert_eq!(nested(127).to_string().value(), Ok(nested(127)));
+    assert!(nested(128).to_string().value().is_err());
+}
+
+fn document() -> impl Strategy<Value = Value> {
+    let number = prop_oneof!["-?[1-9][0-9]{0,30}", "-?[1-9][0-9]{0,9}\\.[0-9]{1,80}", "0\\.0{0,9}[0-9]{1,9}"];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        number.prop_map(|text| serde_json::from_str(&text).unwrap()),
+        "[^\0]{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 120, 40, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..40).prop_map(Value::from),
+            prop::collection::hash_map("[^\0]{0,6}", inner, 0..40).prop_map(|members| members.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_document_comes_back(value in document()) {
+        prop_assert_eq!(round(&value), value);
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), value in document(), cut in 0..300_usize) {
+        let _ = Jsonb(&bytes).value();
+        let mut bytes = write(&value).unwrap();
+        bytes.truncate(cut);
+        if let Some(byte) = bytes.get_mut(cut / 2) {
+            *byte ^= 0x55;
+        }
+        let _ = Jsonb(&bytes).value();
+    }
+}
