@@ -173,6 +173,43 @@ STRICT STABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'current_workspace_id_wrapper';
 
+CREATE OR REPLACE FUNCTION "append_directly"(
+	"id" uuid, /* Uuid */
+	"session_id" uuid, /* Option < Uuid > */
+	"event_type" TEXT, /* Option < & str > */
+	"content" jsonb, /* Option < JsonbDatum > */
+	"metadata" jsonb, /* Option < JsonbDatum > */
+	"idempotency_key" TEXT, /* Option < & str > */
+	"tokens" INT, /* Option < i32 > */
+	"cost" INT /* Option < i32 > */
+) RETURNS INT /* Result < Option < i32 > , ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'append_directly_wrapper';
+
+CREATE OR REPLACE FUNCTION "check_event_type"(
+	"event_type" TEXT /* Option < & str > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+IMMUTABLE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'check_event_type_wrapper';
+
+CREATE OR REPLACE FUNCTION "check_repetition"(
+	"idempotency_key" TEXT, /* & str */
+	"offset" INT, /* i32 */
+	"is_same" bool /* Option < bool > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+IMMUTABLE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'check_repetition_wrapper';
+
+CREATE OR REPLACE FUNCTION "lock_session"(
+	"session_id" uuid /* Uuid */
+) RETURNS VOID /* Result < (), ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'lock_session_wrapper';
+
 CREATE OR REPLACE FUNCTION "erase_customer"(
 	"workspace_id" TEXT, /* & str */
 	"customer_id" TEXT /* & str */
@@ -185,13 +222,6 @@ STRICT VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'erase_customer_wrapper';
-
-CREATE OR REPLACE FUNCTION "lock_session"(
-	"session_id" uuid /* Uuid */
-) RETURNS VOID /* Result < (), ErrorReport > */
-STRICT VOLATILE PARALLEL UNSAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'lock_session_wrapper';
 
 CREATE OR REPLACE FUNCTION "host_status"() RETURNS TABLE (
 	"table_name" TEXT,  /* Option < String > */
@@ -690,6 +720,7 @@ CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, na
         ('function', 'lock_session', 'EXECUTE'),
         ('function', 'session_workspace', 'EXECUTE'),
         ('function', 'start_session', 'EXECUTE'),
+        ('function', 'append_directly', 'EXECUTE'),
         ('function', 'append_event', 'EXECUTE'),
         ('function', 'append_events', 'EXECUTE'),
         ('function', 'read_events', 'EXECUTE'),
@@ -2447,13 +2478,14 @@ CREATE OR REPLACE FUNCTION parlant.append_event(session_id uuid, event_type text
     VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql ROWS 1 AS $$
 #variable_conflict use_column
 DECLARE
-    workspace text := parlant.session_workspace(append_event.session_id);
+    workspace text;
     earlier record;
 BEGIN
-    PERFORM parlant.check_event_type(append_event.event_type);
     IF append_event.idempotency_key IS NOT NULL THEN
+        PERFORM parlant.check_event_type(append_event.event_type);
         -- Of two calls with the same key the second waits here, and then finds the event of the first.
         PERFORM parlant.lock_session(append_event.session_id);
+        workspace := parlant.session_workspace(append_event.session_id);
         SELECT id, event."offset", event.created_at, event.event_type, event.content, event.tool_call_id INTO earlier
         FROM parlant.parlant_event AS event
         WHERE workspace_id = workspace AND event.session_id = append_event.session_id
@@ -2467,6 +2499,22 @@ BEGIN
             RETURN;
         END IF;
     END IF;
+
+    IF append_event.tool_call_id IS NULL THEN
+        append_event.event_id := parlant.uuidv7();
+        append_event."offset" := parlant.append_directly(
+            append_event.event_id, append_event.session_id, append_event.event_type, append_event.content,
+            append_event.metadata, append_event.idempotency_key, append_event.tokens, append_event.cost);
+        IF append_event."offset" IS NOT NULL THEN
+            append_event.created_at := pg_catalog.now();
+            append_event.duplicate := false;
+            RETURN NEXT;
+            RETURN;
+        END IF;
+    END IF;
+
+    PERFORM parlant.check_event_type(append_event.event_type);
+    workspace := parlant.session_workspace(append_event.session_id);
     RETURN QUERY
         INSERT INTO parlant.parlant_event AS event (
             workspace_id, session_id, event_type, content, metadata, tool_call_id, idempotency_key, tokens, cost)
@@ -2589,30 +2637,10 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION parlant.check_events(jsonb) IS 'Refuses what is no array of events for append_events, and tells where.';
 
-CREATE OR REPLACE FUNCTION parlant.check_event_type(event_type text) RETURNS void
-    IMMUTABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
-BEGIN
-    IF event_type IS NULL OR event_type NOT IN ('customer_message', 'agent_message', 'tool_call', 'tool_result',
-                                                'status_update', 'journey_transition', 'variable_update') THEN
-        RAISE EXCEPTION 'there is no event type "%"', event_type USING
-            ERRCODE = 'invalid_text_representation',
-            DETAIL = 'The type tells what an event records.',
-            HINT = 'Types are customer_message, agent_message, tool_call, tool_result, status_update, journey_transition '
-                   'and variable_update.';
-    END IF;
-END $$;
+COMMENT ON FUNCTION parlant.append_directly(uuid, uuid, text, jsonb, jsonb, text, integer, integer) IS
+    'Internal: appends an event without an INSERT and returns its offset; NULL where append_event must use an INSERT.';
 COMMENT ON FUNCTION parlant.check_event_type(text) IS 'Refuses what is no type of an event.';
 
-CREATE OR REPLACE FUNCTION parlant.check_repetition(idempotency_key text, "offset" integer, is_same boolean) RETURNS void
-    IMMUTABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
-BEGIN
-    IF is_same IS NOT TRUE THEN
-        RAISE EXCEPTION 'idempotency key "%" belongs to another event', idempotency_key USING
-            ERRCODE = 'invalid_parameter_value',
-            DETAIL = pg_catalog.format('The event at offset %s has it, with another type, content or tool_call_id.', "offset"),
-            HINT = 'Use a new key for each event, and the same only to send the same event again.';
-    END IF;
-END $$;
 COMMENT ON FUNCTION parlant.check_repetition(text, integer, boolean) IS
     'Refuses to use an idempotency key again for another event.';
 

@@ -70,6 +70,40 @@ unsafe impl<'fcx> ArgAbi<'fcx> for Jsonb {
 
 pgrx::impl_sql_translatable!(Jsonb, "jsonb");
 
+/// A `jsonb` argument as PostgreSQL holds it, to be handed on.
+#[derive(Clone, Copy)]
+pub(crate) struct JsonbDatum(pg_sys::Datum);
+
+impl FromDatum for JsonbDatum {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        (!is_null).then_some(JsonbDatum(datum))
+    }
+}
+
+impl IntoDatum for JsonbDatum {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        Some(self.0)
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::JSONBOID
+    }
+}
+
+// SAFETY: the argument is its datum, which lives as long as the call.
+unsafe impl<'fcx> ArgAbi<'fcx> for JsonbDatum {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: the caller promises an argument of this type; a null is excluded, as functions take
+        // `Option<JsonbDatum>` or are strict.
+        match unsafe { arg.unbox_arg_using_from_datum() } {
+            Some(datum) => datum,
+            None => JsonbDatum(pg_sys::Datum::null()),
+        }
+    }
+}
+
+pgrx::impl_sql_translatable!(JsonbDatum, "jsonb");
+
 /// A `jsonb` result from its text.
 pub(crate) struct JsonbOut(pub(crate) String);
 

@@ -14,6 +14,7 @@ mod audit;
 mod behaviour;
 mod context;
 mod conversation;
+mod direct;
 mod error;
 mod host;
 mod identifier;
@@ -67,7 +68,15 @@ extension_sql_file!("../sql/functions/knowledge.sql", name = "knowledge", requir
 extension_sql_file!(
     "../sql/functions/conversation.sql",
     name = "conversation",
-    requires = [lock_session, erase_customer, mask_personal_data, mask_personal_json]
+    requires = [
+        lock_session,
+        append_directly,
+        check_event_type,
+        check_repetition,
+        erase_customer,
+        mask_personal_data,
+        mask_personal_json
+    ]
 );
 extension_sql_file!(
     "../sql/functions/journey.sql",
@@ -102,6 +111,7 @@ extern "C-unwind" fn _PG_init() {
     isolation::init();
     conversation::define_settings();
     conversation::register_callbacks();
+    direct::register_callback();
     // SAFETY: the prefix is a string that ends with NUL, which the function copies.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"parlant".as_ptr()) }
 }

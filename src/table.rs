@@ -1,6 +1,7 @@
 //! Our own tables, read as PostgreSQL reads its catalogs: without a plan, past privileges and row-level security.
 
 use crate::error::{error, internal};
+use crate::statement::refuse_on_standby;
 use pgrx::PgRelation;
 use pgrx::PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -9,6 +10,16 @@ use std::ffi::{CStr, CString};
 
 /// A table of ours, locked against being dropped or changed while it is read.
 pub(crate) fn our_table(name: &str) -> Result<PgRelation, ErrorReport> {
+    open(name, pg_sys::AccessShareLock)
+}
+
+/// A table of ours, locked as by a statement that writes to it.
+pub(crate) fn our_table_to_write(name: &str) -> Result<PgRelation, ErrorReport> {
+    refuse_on_standby();
+    open(name, pg_sys::RowExclusiveLock)
+}
+
+fn open(name: &str, lock: u32) -> Result<PgRelation, ErrorReport> {
     let c_name = CString::new(name).map_err(internal)?;
     // SAFETY: both names end with NUL; what is not there has an invalid oid, and an invalid schema no relation.
     let oid = unsafe {
@@ -19,12 +30,12 @@ pub(crate) fn our_table(name: &str) -> Result<PgRelation, ErrorReport> {
         return Err(error(
             ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             format!("table parlant.{name} is not there"),
-            "Permissions are decided by it.".to_owned(),
+            "It was dropped or renamed.".to_owned(),
             "Have the owner of the database call parlant.install_tables().",
         ));
     }
-    // SAFETY: the oid is that of a relation, and the lock is one that reading takes.
-    Ok(unsafe { PgRelation::with_lock(oid, pg_sys::AccessShareLock.cast_signed()) })
+    // SAFETY: the oid is that of a relation, and the lock one of those above.
+    Ok(unsafe { PgRelation::with_lock(oid, lock.cast_signed()) })
 }
 
 /// Rows of one of our tables, as a statement that began now would see them.

@@ -122,14 +122,14 @@ struct Layers(Vec<(pg_sys::SubTransactionId, Ledger)>);
 
 impl Layers {
     fn top<T>(&mut self, current: pg_sys::SubTransactionId, work: impl FnOnce(&mut Ledger) -> T) -> T {
-        let copy = match self.0.last_mut() {
+        let mut ledger = match self.0.last_mut() {
             Some((subtransaction, ledger)) if *subtransaction == current => return work(ledger),
             Some((_, ledger)) => ledger.clone(),
             None => Ledger::default(),
         };
-        self.0.push((current, copy));
-        // Never empty: the line above has pushed one.
-        self.0.last_mut().map(|(_, ledger)| work(ledger)).unwrap_or_else(|| unreachable!())
+        let result = work(&mut ledger);
+        self.0.push((current, ledger));
+        result
     }
 
     /// Numbers of subtransactions grow, so a later one is inside.

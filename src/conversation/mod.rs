@@ -5,7 +5,9 @@
 //! up to date and tells who listens; and [`refuse_event_change`] keeps events as they are. `parlant_session` has
 //! [`session`]'s, which keeps a client's hands off what the log says.
 
+mod append;
 mod count;
+mod counter;
 mod erase;
 mod ledger;
 mod number;

@@ -1,7 +1,7 @@
 //! One new event: what it must be, and its number.
 
 use super::ledger::{self, Assigned, Numbered, Tally};
-use super::session_row::Reach;
+use super::session_row::{Reach, unknown_session};
 use super::settings::MAX_EVENT_BYTES;
 use crate::error::{error, internal};
 use crate::json::JsonbText;
@@ -12,6 +12,7 @@ use pgrx::PgSqlErrorCode::{
     ERRCODE_PROGRAM_LIMIT_EXCEEDED, ERRCODE_T_R_SERIALIZATION_FAILURE, ERRCODE_UNIQUE_VIOLATION,
 };
 use pgrx::Uuid;
+use pgrx::pg_sys::Datum;
 use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
 use pgrx::prelude::*;
 
@@ -22,13 +23,34 @@ fn number_event<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<ReturnedRow<'a>
     Ok(Some(number(trigger).unwrap_or_report()))
 }
 
-/// The new row as the log takes it.
-struct Event {
+/// A new event as the log takes it.
+pub(super) struct Event {
     session_id: Uuid,
     workspace_id: Option<String>,
     event_type: String,
     offset: Option<i32>,
     tally: Tally,
+}
+
+impl Event {
+    pub(super) fn new(session_id: Uuid, event_type: &str, tokens: Option<i32>, cost: Option<i32>) -> Self {
+        let is_message = matches!(event_type, "customer_message" | "agent_message");
+        let tally = Tally {
+            events: 1,
+            messages: i32::from(is_message),
+            tokens: tokens.unwrap_or_default().into(),
+            cost: cost.unwrap_or_default().into(),
+        };
+        Event { session_id, workspace_id: None, event_type: event_type.to_owned(), offset: None, tally }
+    }
+
+    /// Locks its session by counting it there, and takes the next offset if the session accepts it. Not for the call
+    /// of a tool or its result.
+    pub(super) fn take_offset(&self) -> Result<(i32, Numbered), ErrorReport> {
+        let session = hold(self, false)?.ok_or_else(|| unknown_session(self.session_id))?;
+        accept(self, session.next, &session, None)?;
+        Ok((session.next, session))
+    }
 }
 
 fn number<'a>(trigger: &'a PgTrigger<'a>) -> Result<ReturnedRow<'a>, ErrorReport> {
@@ -37,19 +59,13 @@ fn number<'a>(trigger: &'a PgTrigger<'a>) -> Result<ReturnedRow<'a>, ErrorReport
         return Ok(row.unchanged()); // which NOT NULL then refuses
     };
     let written_id: Option<String> = row.get("tool_call_id")?;
-    let content_id = check_content(&row, &event_type, written_id.as_deref())?;
-    let is_message = matches!(event_type.as_str(), "customer_message" | "agent_message");
+    let datum = |column| row.datum(column).map(|(datum, is_null)| (!is_null).then_some(datum));
+    let content_id =
+        check_content(datum("content")?, datum("metadata")?, &event_type, written_id.as_deref())?.tool_call_id;
     let event = Event {
-        session_id,
         workspace_id: row.get("workspace_id")?,
         offset: row.get("offset")?,
-        tally: Tally {
-            events: 1,
-            messages: i32::from(is_message),
-            tokens: row.get::<i32>("tokens")?.unwrap_or_default().into(),
-            cost: row.get::<i32>("cost")?.unwrap_or_default().into(),
-        },
-        event_type,
+        ..Event::new(session_id, &event_type, row.get("tokens")?, row.get("cost")?)
     };
     let is_outside_a_journey = row.datum("journey_id")?.1 && row.datum("state_id")?.1;
     let tool_call_id = written_id.or(content_id);
@@ -91,7 +107,7 @@ fn next(event: &Event) -> Result<(i32, Numbered), ErrorReport> {
     let (session, written) = match held {
         Some(session) => (session, Tally::default()),
         None => {
-            let mut session = hold(event, must_not_wait)?;
+            let mut session = hold(event, must_not_wait)?.ok_or_else(|| no_session(event))?;
             session.next += 1;
             ledger::with(|ledger| ledger.insert(key, session.clone()));
             (session, event.tally)
@@ -112,9 +128,9 @@ fn next(event: &Event) -> Result<(i32, Numbered), ErrorReport> {
     Ok((offset, session))
 }
 
-/// Locks the session's row by counting the event in it.
-fn hold(event: &Event, must_not_wait: bool) -> Result<Numbered, ErrorReport> {
-    let Some(reach) = Reach::of_current_role()? else { return Err(no_session(event)) };
+/// Locks the session's row by counting the event in it, if it is there.
+fn hold(event: &Event, must_not_wait: bool) -> Result<Option<Numbered>, ErrorReport> {
+    let Some(reach) = Reach::of_current_role()? else { return Ok(None) };
     // Sessions are waited for in ascending order only, so that two statements never wait for each other.
     if must_not_wait && !reach.try_lock(event.session_id)? && reach.exists(event.session_id)? {
         return Err(error(
@@ -124,10 +140,8 @@ fn hold(event: &Event, must_not_wait: bool) -> Result<Numbered, ErrorReport> {
             "Order the rows by session_id, or try again.",
         ));
     }
-    match reach.count_first(event.session_id, event.tally)? {
-        Some(session) if event.workspace_id.as_ref().is_none_or(|id| *id == session.workspace_id) => Ok(session),
-        _ => Err(no_session(event)),
-    }
+    let session = reach.count_first(event.session_id, event.tally)?;
+    Ok(session.filter(|session| event.workspace_id.as_ref().is_none_or(|id| *id == session.workspace_id)))
 }
 
 fn no_session(event: &Event) -> ErrorReport {
@@ -192,15 +206,33 @@ fn follow_call(event: &Event, session: &Numbered, call: &str) -> Result<(), Erro
     ))
 }
 
-/// The size and shape of the content; returns the id of the call that it names.
-fn check_content(row: &Row<'_>, event_type: &str, tool_call_id: Option<&str>) -> Result<Option<String>, ErrorReport> {
-    for column in ["content", "metadata"] {
-        check_size(row, column)?;
-    }
-    let Some(text) = row.get::<JsonbText>("content")? else { return Ok(None) };
+/// What a content names.
+#[derive(Default)]
+pub(super) struct Named {
+    /// The call of a tool that it belongs to.
+    pub(super) tool_call_id: Option<String>,
+    pub(super) is_canned_response: bool,
+}
+
+/// The size and shape of content and metadata.
+pub(super) fn check_content(
+    content: Option<Datum>,
+    metadata: Option<Datum>,
+    event_type: &str,
+    tool_call_id: Option<&str>,
+) -> Result<Named, ErrorReport> {
+    check_size("content", content)?;
+    check_size("metadata", metadata)?;
+    // SAFETY: it is the datum of a jsonb that is not null.
+    let Some(text) = content.and_then(|content| unsafe { JsonbText::from_datum(content, false) }) else {
+        return Ok(Named::default());
+    };
     let content = Content::parse(&text.0);
     let checked = content.and_then(|content| match content.fault(event_type) {
-        None => Ok(content.tool_call_id().filter(|_| event_type.starts_with("tool_"))),
+        None => Ok(Named {
+            tool_call_id: if event_type.starts_with("tool_") { content.tool_call_id() } else { None },
+            is_canned_response: event_type == "agent_message" && content.has("canned_response_id"),
+        }),
         Some(fault) => Err(fault),
     });
     match checked {
@@ -210,7 +242,7 @@ fn check_content(row: &Row<'_>, event_type: &str, tool_call_id: Option<&str>) ->
             format!("{}.", fault.reason),
             "docs/conversation.md lists what each type of event must have.",
         )),
-        Ok(Some(named)) if tool_call_id.is_some_and(|id| id != named) => Err(error(
+        Ok(Named { tool_call_id: Some(named), .. }) if tool_call_id.is_some_and(|id| id != named) => Err(error(
             ERRCODE_CHECK_VIOLATION,
             format!("content of the {event_type} names another tool call"),
             format!("It names \"{named}\", and tool_call_id is \"{}\".", tool_call_id.unwrap_or_default()),
@@ -220,11 +252,8 @@ fn check_content(row: &Row<'_>, event_type: &str, tool_call_id: Option<&str>) ->
     }
 }
 
-fn check_size(row: &Row<'_>, column: &str) -> Result<(), ErrorReport> {
-    let (datum, is_null) = row.datum(column)?;
-    if is_null {
-        return Ok(());
-    }
+fn check_size(column: &str, datum: Option<Datum>) -> Result<(), ErrorReport> {
+    let Some(datum) = datum else { return Ok(()) };
     // SAFETY: a jsonb that is not null is a varlena.
     let bytes = unsafe { pg_sys::toast_raw_datum_size(datum) };
     let bound = usize::try_from(MAX_EVENT_BYTES.get()).map_err(internal)?;

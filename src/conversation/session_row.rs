@@ -4,7 +4,8 @@
 use crate::context::{CUSTOMER_ID, WORKSPACE_ID};
 use crate::error::{error, internal};
 use crate::owner::{as_owner_of, is_restricted};
-use crate::statement::{kept, refuse_on_standby};
+use crate::statement::kept;
+use crate::table::our_table_to_write;
 use pgrx::PgSqlErrorCode::ERRCODE_NO_DATA_FOUND;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::BuiltinOid::{INT4OID, INT8OID, TEXTOID, UUIDOID};
@@ -14,6 +15,7 @@ use pgrx::spi::SpiTupleTable;
 use pgrx::{PgRelation, Uuid};
 use std::cell::Cell;
 
+use super::counter::{self, Counted, Restrictions};
 use super::ledger::{Numbered, Tally};
 
 /// `last_activity_at` is in an index, which most events need not pay for: it moves by at least this much.
@@ -27,6 +29,8 @@ const COUNT_UP: &str = "
                                 THEN pg_catalog.timezone('utc', pg_catalog.now()) ELSE last_activity_at END,
         updated_at = pg_catalog.timezone('utc', pg_catalog.now())";
 
+const TABLE: &str = "parlant_session";
+
 /// Which sessions the current role may write events to.
 pub(super) struct Reach {
     table: PgRelation,
@@ -37,7 +41,7 @@ pub(super) struct Reach {
 impl Reach {
     /// `None` where the role sees no session at all.
     pub(super) fn of_current_role() -> Result<Option<Self>, ErrorReport> {
-        let table = PgRelation::open_with_name_and_share_lock("parlant.parlant_session").map_err(internal)?;
+        let table = our_table_to_write(TABLE)?;
         if !is_restricted(&table) {
             return Ok(Some(Reach { table, workspace_id: None, customer_id: None }));
         }
@@ -47,6 +51,11 @@ impl Reach {
 
     /// Adds to the session's row, waiting for whoever holds it. `None` if there is no such session.
     pub(super) fn count_first(&self, session: Uuid, tally: Tally) -> Result<Option<Numbered>, ErrorReport> {
+        match self.count_without_a_query(session, tally) {
+            Counted::Row(numbered) => return Ok(Some(numbered)),
+            Counted::NoRow => return Ok(None),
+            Counted::Undone => {}
+        }
         let sql = format!(
             "{COUNT_UP} WHERE {} RETURNING event_count - $2, workspace_id, status::text, mode::text, \
              current_journey_id, current_state_id",
@@ -68,8 +77,17 @@ impl Reach {
 
     /// Adds to the row of a session that this transaction holds, if it is still there.
     pub(super) fn count_rest(&self, session: Uuid, tally: Tally) -> Result<(), ErrorReport> {
+        if !matches!(self.count_without_a_query(session, tally), Counted::Undone) {
+            return Ok(());
+        }
         let sql = format!("{COUNT_UP} WHERE {}", self.condition(5));
         self.run(session, Some(tally), &sql, |_| Ok(()))
+    }
+
+    fn count_without_a_query(&self, session: Uuid, tally: Tally) -> Counted {
+        let within =
+            Restrictions { workspace_id: self.workspace_id.as_deref(), customer_id: self.customer_id.as_deref() };
+        counter::count(&self.table, session, &within, tally)
     }
 
     /// Locks the session's row unless another transaction holds it.
@@ -82,7 +100,7 @@ impl Reach {
     }
 
     /// Locks the session's row, waiting for whoever holds it.
-    fn lock(&self, session: Uuid) -> Result<bool, ErrorReport> {
+    pub(super) fn lock(&self, session: Uuid) -> Result<bool, ErrorReport> {
         let sql =
             format!("SELECT FROM parlant.parlant_session AS session WHERE {} FOR NO KEY UPDATE", self.condition(1));
         self.run(session, None, &sql, |rows| Ok(!rows.is_empty()))
@@ -135,9 +153,8 @@ impl Reach {
             types.push(TEXTOID);
             values.push(text.as_str().into());
         }
-        refuse_on_standby();
         as_owner_of(&self.table, || {
-            let _counting = Counting::begin(Counted::One(session));
+            let _counting = Counting::begin(Writing::One(session));
             Spi::connect_mut(|client| {
                 let plan = kept(client, sql, &types)?;
                 read(client.update(plan, None, &values).map_err(internal)?)
@@ -147,21 +164,21 @@ impl Reach {
 }
 
 /// While it lives, updates of these sessions' rows are the sequencer's own.
-struct Counting(Counted);
+struct Counting(Writing);
 
 #[derive(Clone, Copy, PartialEq)]
-enum Counted {
+enum Writing {
     None,
     One(Uuid),
     All,
 }
 
 thread_local! {
-    static COUNTED: Cell<Counted> = const { Cell::new(Counted::None) };
+    static COUNTED: Cell<Writing> = const { Cell::new(Writing::None) };
 }
 
 impl Counting {
-    fn begin(counted: Counted) -> Self {
+    fn begin(counted: Writing) -> Self {
         Counting(COUNTED.replace(counted))
     }
 }
@@ -174,25 +191,17 @@ impl Drop for Counting {
 
 /// Whether the row of this session is being written by the sequencer.
 pub(super) fn is_counting(session: Uuid) -> bool {
-    matches!(COUNTED.get(), Counted::All) || COUNTED.get() == Counted::One(session)
+    matches!(COUNTED.get(), Writing::All) || COUNTED.get() == Writing::One(session)
 }
 
-/// Locks a session until the transaction ends, as appending to it does.
-#[pg_extern(volatile, parallel_unsafe)]
-fn lock_session(session_id: Uuid) -> Result<(), ErrorReport> {
-    let locked = match Reach::of_current_role()? {
-        Some(reach) => reach.lock(session_id)?,
-        None => false,
-    };
-    if locked {
-        return Ok(());
-    }
-    Err(error(
+/// The error for a session that is not there, or not visible, which look the same.
+pub(super) fn unknown_session(session: Uuid) -> ErrorReport {
+    error(
         ERRCODE_NO_DATA_FOUND,
-        format!("session {session_id} does not exist"),
+        format!("session {session} does not exist"),
         "No session that you can see has this id.".to_owned(),
         "Check the id, and that the transaction has entered the workspace of the session.",
-    ))
+    )
 }
 
 /// Sets the counters of all sessions from the log, where nothing has kept them: the tables come from an earlier
@@ -206,9 +215,8 @@ pub(crate) fn recount() -> Result<(), ErrorReport> {
               FROM parlant.parlant_event GROUP BY 1, 2) AS log
         WHERE session.workspace_id = log.workspace_id AND session.id = log.session_id
           AND (session.event_count, session.message_count) <> (log.events, log.messages)";
-    let table = PgRelation::open_with_name_and_share_lock("parlant.parlant_session").map_err(internal)?;
-    as_owner_of(&table, || {
-        let _counting = Counting::begin(Counted::All);
+    as_owner_of(&our_table_to_write(TABLE)?, || {
+        let _counting = Counting::begin(Writing::All);
         Spi::connect_mut(|client| client.update(RECOUNT, None, &[]).map_err(internal).map(|_| ()))
     })
 }

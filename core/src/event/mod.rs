@@ -64,6 +64,12 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// Whether it has a member of this name.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.members.contains_key(key)
+    }
+
     /// The id that joins a tool's call and its result, where the content has one.
     #[must_use]
     pub fn tool_call_id(&self) -> Option<String> {

@@ -1,0 +1,193 @@
+//! What `parlant.append_event` does of itself: see [`crate::direct`].
+
+use super::ledger;
+use super::number::{Event, check_content};
+use super::session_row::{Reach, unknown_session};
+use super::settings::NOTIFY;
+use crate::direct::{Compiled, Kind, column};
+use crate::error::error;
+use crate::json::JsonbDatum;
+use crate::owner::is_restricted;
+use crate::table::our_table_to_write;
+use parlant_core::event::TYPES;
+use pgrx::PgSqlErrorCode::{ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_INVALID_TEXT_REPRESENTATION};
+use pgrx::pg_sys::AttrNumber;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use pgrx::{PgRelation, PgTupleDesc, Uuid};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Appends an event as an `INSERT` would, without one, and returns its offset. NULL, and nothing done, where that is not
+/// all there is to do, or where the `INSERT` would be refused: its error names the constraint.
+///
+/// # Errors
+/// P0002 if the session is not there; what the triggers of the table refuse.
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::too_many_arguments, reason = "the columns of an event")]
+fn append_directly(
+    id: Uuid,
+    session_id: Option<Uuid>,
+    event_type: Option<&str>,
+    content: Option<JsonbDatum>,
+    metadata: Option<JsonbDatum>,
+    idempotency_key: Option<&str>,
+    tokens: Option<i32>,
+    cost: Option<i32>,
+) -> Result<Option<i32>, ErrorReport> {
+    let (Some(session_id), Some(event_type), Some(content)) = (session_id, event_type, content) else {
+        return Ok(None);
+    };
+    // A call of a tool and its result look at each other.
+    let is_plain = TYPES.contains(&event_type) && !event_type.starts_with("tool_") && !NOTIFY.get();
+    // Inside another statement that numbers events, its account of the session goes on.
+    if !is_plain || ledger::with(|ledger| ledger.statement().is_some()) {
+        return Ok(None);
+    }
+    let table = our_table_to_write("parlant_event")?;
+    let is_restricted = is_restricted(&table);
+    let layout = Layout::of(&table).filter(|layout| layout.compiled.may_insert(&table, is_restricted));
+    let Some(Layout { compiled, columns }) = layout else { return Ok(None) };
+    let metadata = metadata.and_then(IntoDatum::into_datum);
+    if check_content(content.into_datum(), metadata, event_type, None)?.is_canned_response {
+        return Ok(None);
+    }
+    let (tokens, cost) = (tokens.filter(|tokens| *tokens != 0), cost.filter(|cost| *cost != 0));
+    let mut given = [
+        (columns.offset, 0.into_datum()),
+        (columns.workspace_id, "".into_datum()),
+        (columns.journey_id, None),
+        (columns.state_id, None),
+        (columns.id, id.into_datum()),
+        (columns.session_id, session_id.into_datum()),
+        (columns.event_type, event_type.into_datum()),
+        (columns.content, content.into_datum()),
+        (columns.metadata, metadata),
+        (columns.tool_call_id, None),
+        (columns.idempotency_key, idempotency_key.into_datum()),
+        (columns.tokens, tokens.into_datum()),
+        (columns.cost, cost.into_datum()),
+    ];
+    let mut row = compiled.new_row(&table, &given);
+    if !row.passes_checks() {
+        return Ok(None);
+    }
+    let (offset, session) = Event::new(session_id, event_type, tokens, cost).take_offset()?;
+    given[0].1 = offset.into_datum();
+    given[1].1 = session.workspace_id.into_datum();
+    given[2].1 = session.journey_id.into_datum();
+    given[3].1 = session.state_id.into_datum();
+    row.set(&given[..4]);
+    row.insert(is_restricted);
+    Ok(Some(offset))
+}
+
+/// Locks a session until the transaction ends, as appending to it does.
+#[pg_extern(volatile, parallel_unsafe)]
+fn lock_session(session_id: Uuid) -> Result<(), ErrorReport> {
+    let locked = match Reach::of_current_role()? {
+        Some(reach) => reach.lock(session_id)?,
+        None => false,
+    };
+    if locked { Ok(()) } else { Err(unknown_session(session_id)) }
+}
+
+/// Refuses what is no type of an event.
+#[pg_extern(immutable, parallel_safe)]
+fn check_event_type(event_type: Option<&str>) -> Result<(), ErrorReport> {
+    if event_type.is_some_and(|sent| TYPES.contains(&sent)) {
+        return Ok(());
+    }
+    Err(error(
+        ERRCODE_INVALID_TEXT_REPRESENTATION,
+        format!("there is no event type \"{}\"", event_type.unwrap_or("<NULL>")),
+        "The type tells what an event records.".to_owned(),
+        "Types are customer_message, agent_message, tool_call, tool_result, status_update, journey_transition and \
+         variable_update.",
+    ))
+}
+
+/// Refuses to use an idempotency key again for another event.
+#[pg_extern(immutable, parallel_safe)]
+fn check_repetition(idempotency_key: &str, offset: i32, is_same: Option<bool>) -> Result<(), ErrorReport> {
+    if is_same == Some(true) {
+        return Ok(());
+    }
+    Err(error(
+        ERRCODE_INVALID_PARAMETER_VALUE,
+        format!("idempotency key \"{idempotency_key}\" belongs to another event"),
+        format!("The event at offset {offset} has it, with another type, content or tool_call_id."),
+        "Use a new key for each event, and the same only to send the same event again.",
+    ))
+}
+
+/// The table of events, and where its columns are.
+#[derive(Clone)]
+struct Layout {
+    compiled: Rc<Compiled>,
+    columns: Columns,
+}
+
+#[derive(Clone, Copy)]
+struct Columns {
+    id: AttrNumber,
+    workspace_id: AttrNumber,
+    session_id: AttrNumber,
+    offset: AttrNumber,
+    event_type: AttrNumber,
+    content: AttrNumber,
+    metadata: AttrNumber,
+    tool_call_id: AttrNumber,
+    journey_id: AttrNumber,
+    state_id: AttrNumber,
+    idempotency_key: AttrNumber,
+    tokens: AttrNumber,
+    cost: AttrNumber,
+}
+
+/// An event that is appended to a session, whose row is held, belongs to it; numbering and counting it is done then.
+const APPENDING: Kind = Kind {
+    event: pg_sys::TRIGGER_TYPE_INSERT,
+    triggers: &[c"begin_numbering", c"number_event", c"count_events", c"keep_to_canned_response"],
+    foreign_keys: &[c"session_is_in_the_workspace"],
+};
+
+thread_local! {
+    static LAYOUT: RefCell<Option<Layout>> = const { RefCell::new(None) };
+}
+
+impl Layout {
+    fn of(table: &PgRelation) -> Option<Layout> {
+        let compiled = Compiled::of(table, &APPENDING)?;
+        let known =
+            LAYOUT.with_borrow(|layout| layout.as_ref().filter(|l| Rc::ptr_eq(&l.compiled, &compiled)).cloned());
+        known.or_else(|| {
+            let layout = Layout { compiled, columns: Columns::of(&table.tuple_desc())? };
+            let outdated = LAYOUT.replace(Some(layout.clone()));
+            drop(outdated);
+            Some(layout)
+        })
+    }
+}
+
+impl Columns {
+    /// None where a column is missing or of another type.
+    fn of(table: &PgTupleDesc<'_>) -> Option<Columns> {
+        let column = |name, base| column(table, name, base);
+        Some(Columns {
+            id: column("id", pg_sys::UUIDOID)?,
+            workspace_id: column("workspace_id", pg_sys::TEXTOID)?,
+            session_id: column("session_id", pg_sys::UUIDOID)?,
+            offset: column("offset", pg_sys::INT4OID)?,
+            event_type: column("event_type", pg_sys::TEXTOID)?,
+            content: column("content", pg_sys::JSONBOID)?,
+            metadata: column("metadata", pg_sys::JSONBOID)?,
+            tool_call_id: column("tool_call_id", pg_sys::TEXTOID)?,
+            journey_id: column("journey_id", pg_sys::UUIDOID)?,
+            state_id: column("state_id", pg_sys::UUIDOID)?,
+            idempotency_key: column("idempotency_key", pg_sys::TEXTOID)?,
+            tokens: column("tokens", pg_sys::INT4OID)?,
+            cost: column("cost", pg_sys::INT4OID)?,
+        })
+    }
+}

@@ -1,0 +1,570 @@
+//! Writing single rows of hot tables without a query.
+//!
+//! For each statement the executor parses, plans and compiles every check, default and index predicate of the table
+//! anew; on a wide table that costs several times the writing itself. Here they are compiled once a connection, until
+//! the table changes, and the executor's own functions do the rest: constraints, stored generated columns, the row,
+//! its index entries. What they leave to the caller is what the table's triggers and foreign keys of ours would do; a
+//! table that has more to say, such as a user's trigger, is not taken, and its caller writes by SQL.
+
+use crate::owner::as_owner_of;
+use pgrx::pg_sys::{AttrNumber, Datum, Oid};
+use pgrx::prelude::*;
+use pgrx::{PgRelation, PgTupleDesc};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::{CStr, c_int};
+use std::ptr::null_mut;
+use std::rc::Rc;
+
+/// What a table may have on it for its rows to be written directly.
+pub(crate) struct Kind {
+    /// `TRIGGER_TYPE_INSERT` or `TRIGGER_TYPE_UPDATE`.
+    pub(crate) event: u32,
+    /// The triggers of that event whose work the caller does. All of them must be there, and enabled.
+    pub(crate) triggers: &'static [&'static CStr],
+    /// The foreign keys that the caller sees to. None matter to an update, which changes no key.
+    pub(crate) foreign_keys: &'static [&'static CStr],
+}
+
+/// What is compiled of a table.
+pub(crate) struct Compiled {
+    context: pg_sys::MemoryContext,
+    /// By check; null without any.
+    checks: *mut *mut pg_sys::ExprState,
+    /// By column; null where there is none.
+    defaults: Vec<*mut pg_sys::ExprState>,
+    /// By column whose type is one.
+    domains: Vec<Option<Domain>>,
+    indexes: Vec<(Oid, *mut pg_sys::IndexInfo)>,
+    policies: Option<Policies>,
+}
+
+/// Conditions of which a row must fulfil one of each list.
+struct Policies {
+    inserting: Vec<*mut pg_sys::ExprState>,
+    reading: Vec<*mut pg_sys::ExprState>,
+}
+
+thread_local! {
+    static COMPILED: RefCell<HashMap<Oid, (u64, Option<Rc<Compiled>>)>> = RefCell::default();
+    /// Grows with every change of a table that is compiled.
+    static CHANGES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Called when the library is loaded.
+pub(crate) fn register_callback() {
+    // SAFETY: the function lives as long as the library, which is never unloaded.
+    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(note_change), Datum::null()) }
+}
+
+unsafe extern "C-unwind" fn note_change(_: Datum, table: Oid) {
+    // The map may be borrowed by who called what ended here, and while a process ends it may be gone: then everything
+    // counts as changed.
+    let is_compiled = COMPILED.try_with(|compiled| {
+        compiled.try_borrow().map_or(true, |compiled| table == Oid::INVALID || compiled.contains_key(&table))
+    });
+    if is_compiled.unwrap_or(false) {
+        let _ = CHANGES.try_with(|changes| changes.set(changes.get().wrapping_add(1)));
+    }
+}
+
+impl Drop for Compiled {
+    fn drop(&mut self) {
+        // SAFETY: made by `Compiled::compile`; what is in it is reached through this value only.
+        unsafe { pg_sys::MemoryContextDelete(self.context) }
+    }
+}
+
+impl Compiled {
+    /// None where rows must be written by SQL. The table is open and locked for writing.
+    pub(crate) fn of(table: &PgRelation, kind: &Kind) -> Option<Rc<Compiled>> {
+        let oid = table.oid();
+        let now = CHANGES.get();
+        let known = COMPILED.with_borrow(|compiled| compiled.get(&oid).filter(|(then, _)| *then == now).cloned());
+        if let Some((_, compiled)) = known {
+            return compiled;
+        }
+        // As the owner, whom no function that is compiled is forbidden.
+        let compiled = is_plain(table, kind).then(|| as_owner_of(table, || Rc::new(Compiled::compile(table))));
+        let compiled = compiled.filter(|compiled| compiled.indexes_are_plain());
+        let outdated = COMPILED.with_borrow_mut(|all| all.insert(oid, (now, compiled.clone())));
+        drop(outdated);
+        compiled
+    }
+
+    /// Whether the current role may insert rows and read them back, as far as privileges go and policies are known.
+    /// Where not, an `INSERT` says why.
+    pub(crate) fn may_insert(&self, table: &PgRelation, is_restricted: bool) -> bool {
+        // SAFETY: the table is there, and these settings and functions are those of the backend that runs.
+        unsafe {
+            let role = pg_sys::GetUserId();
+            let has = |privilege| {
+                pg_sys::pg_class_aclcheck(table.oid(), role, privilege) == pg_sys::AclResult::ACLCHECK_OK
+            };
+            has(pg_sys::ACL_INSERT.into())
+                && has(pg_sys::ACL_SELECT.into())
+                && !(pg_sys::XactReadOnly || pg_sys::IsInParallelMode())
+                && pg_sys::SessionReplicationRole != pg_sys::SESSION_REPLICATION_ROLE_REPLICA.cast_signed()
+                && (!is_restricted || (pg_sys::row_security && self.policies.is_some()))
+        }
+    }
+
+    fn compile(table: &PgRelation) -> Compiled {
+        // SAFETY: the relation is open, and its description, checks, policies and indexes are read as PostgreSQL's own
+        // code reads them. What is compiled lives in the new context, which is current meanwhile.
+        unsafe {
+            let context = pg_sys::AllocSetContextCreateInternal(
+                pg_sys::TopMemoryContext,
+                c"parlant compiled table".as_ptr(),
+                0,
+                8 * 1024,
+                1024 * 1024,
+            );
+            let before = pg_sys::MemoryContextSwitchTo(context);
+            let descriptor = table.tuple_desc();
+            let compiled = Compiled {
+                context,
+                checks: checks(&*(*table.as_ptr()).rd_att),
+                defaults: (1..=descriptor.len()).map(|column| default(table, column)).collect(),
+                domains: descriptor.iter().map(|column| Domain::of_column(column.atttypid)).collect(),
+                indexes: indexes(table),
+                policies: policies(table),
+            };
+            pg_sys::MemoryContextSwitchTo(before);
+            compiled
+        }
+    }
+
+    /// Only such are kept compiled: B-trees over columns, which are checked at once.
+    fn indexes_are_plain(&self) -> bool {
+        self.indexes.iter().all(|(_, info)| !info.is_null())
+    }
+
+    /// A new row with these columns, whose values are of their types, and defaults in the others.
+    pub(crate) fn new_row<'a>(&'a self, table: &'a PgRelation, given: &[(AttrNumber, Option<Datum>)]) -> NewRow<'a> {
+        // SAFETY: the table is open and locked, and this was compiled since it last changed. The slot has room for as
+        // many values as the table has columns.
+        unsafe {
+            let slot = pg_sys::MakeSingleTupleTableSlot((*table.as_ptr()).rd_att, &raw const pg_sys::TTSOpsVirtual);
+            let target = Target::open(self, table);
+            let mut row = NewRow { compiled: self, table, target, slot };
+            for (n, default) in self.defaults.iter().enumerate() {
+                let column = AttrNumber::try_from(n + 1).unwrap_or_default();
+                if !given.iter().any(|(sent, _)| *sent == column) {
+                    let mut is_null = true;
+                    let value = if default.is_null() {
+                        Datum::null()
+                    } else {
+                        pg_sys::ExecEvalExpr(*default, row.target.expressions, &raw mut is_null)
+                    };
+                    row.set(&[(column, (!is_null).then_some(value))]);
+                }
+            }
+            row.set(given);
+            pg_sys::ExecStoreVirtualTuple(slot);
+            row
+        }
+    }
+
+    /// Writes a new version of the row in the slot, if the active snapshot shows its newest.
+    ///
+    /// # Safety
+    /// The slot holds a row of the table as the active snapshot sees it; the changes are of its columns and types, and
+    /// of no key.
+    pub(crate) unsafe fn update<const N: usize>(
+        &self,
+        table: &PgRelation,
+        row: *mut pg_sys::TupleTableSlot,
+        changes: &[(AttrNumber, Datum); N],
+    ) -> pg_sys::TM_Result::Type {
+        let mut numbers = changes.map(|(column, _)| c_int::from(column));
+        let mut values = changes.map(|(_, value)| value);
+        let mut nulls = changes.map(|_| false);
+        // SAFETY: as the caller promises. The three arrays have as many elements as is said; the old row stays pinned
+        // by its slot; what is made here is freed below, or when the transaction aborts.
+        unsafe {
+            let relation = table.as_ptr();
+            pg_sys::CheckCmdReplicaIdentity(relation, pg_sys::CmdType::CMD_UPDATE);
+            let mut is_copy = false;
+            let old = pg_sys::ExecFetchSlotHeapTuple(row, false, &raw mut is_copy);
+            let new = pg_sys::heap_modify_tuple_by_cols(
+                old,
+                (*relation).rd_att,
+                N as c_int,
+                numbers.as_mut_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_mut_ptr(),
+            );
+            let slot = pg_sys::MakeSingleTupleTableSlot((*relation).rd_att, &raw const pg_sys::TTSOpsHeapTuple);
+            pg_sys::ExecStoreHeapTuple(new, slot, true);
+            (*slot).tts_tableOid = table.oid();
+            let mut target = Target::open(self, table);
+            pg_sys::ExecConstraints(&raw mut *target.relation, slot, target.state);
+            let mut failure = pg_sys::TM_FailureData::default();
+            let mut lock = pg_sys::LockTupleMode::LockTupleNoKeyExclusive;
+            let mut entries = Entries::default();
+            let result = pg_sys::table_tuple_update(
+                relation,
+                &raw mut (*row).tts_tid,
+                slot,
+                pg_sys::GetCurrentCommandId(true),
+                pg_sys::GetActiveSnapshot(),
+                null_mut(),
+                true,
+                &raw mut failure,
+                &raw mut lock,
+                &raw mut entries,
+            );
+            if result == pg_sys::TM_Result::TM_Ok && entries != Entries::default() {
+                target.open_indexes(self);
+                target.insert_entries(slot, entries);
+            }
+            target.close();
+            pg_sys::ExecDropSingleTupleTableSlot(slot);
+            result
+        }
+    }
+}
+
+/// A row that is not yet in its table.
+pub(crate) struct NewRow<'a> {
+    compiled: &'a Compiled,
+    table: &'a PgRelation,
+    target: Target,
+    slot: *mut pg_sys::TupleTableSlot,
+}
+
+impl NewRow<'_> {
+    /// Sets columns to values of their types.
+    pub(crate) fn set(&mut self, given: &[(AttrNumber, Option<Datum>)]) {
+        for (column, value) in given {
+            let Some(n) = usize::try_from(*column).ok().and_then(|n| n.checked_sub(1)) else { continue };
+            // SAFETY: the slot has room for as many values as the table has columns.
+            unsafe {
+                *(*self.slot).tts_values.add(n) = value.unwrap_or(Datum::null());
+                *(*self.slot).tts_isnull.add(n) = value.is_none();
+            }
+        }
+    }
+
+    /// Whether the checks of the table hold. Raises what the domains of columns refuse.
+    pub(crate) fn passes_checks(&mut self) -> bool {
+        // SAFETY: the slot holds a row of the table, whose checks, of the number that its description has, these are;
+        // one that is not enforced is null.
+        unsafe {
+            for (n, domain) in self.compiled.domains.iter().enumerate() {
+                if let Some(domain) = domain {
+                    let (value, is_null) = (*(*self.slot).tts_values.add(n), *(*self.slot).tts_isnull.add(n));
+                    domain.check(value, is_null, self.compiled.context);
+                }
+            }
+            (*self.target.expressions).ecxt_scantuple = self.slot;
+            let constraints = (*(*self.table.as_ptr()).rd_att).constr;
+            let count = if self.compiled.checks.is_null() { 0 } else { usize::from((*constraints).num_check) };
+            (0..count).all(|n| {
+                let check = *self.compiled.checks.add(n);
+                check.is_null() || pg_sys::ExecCheck(check, self.target.expressions)
+            })
+        }
+    }
+
+    /// Inserts it. The caller has done, or does, what the triggers and the foreign keys of [`Kind`] would.
+    pub(crate) fn insert(mut self, is_restricted: bool) {
+        if is_restricted && !self.passes_policies() {
+            // What PostgreSQL says.
+            ereport!(
+                ERROR,
+                PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!("new row violates row-level security policy for table \"{}\"", self.table.name())
+            );
+        }
+        // SAFETY: the slot holds a row of the table, which is open and locked. What was made for it is freed here, or
+        // when the transaction aborts.
+        unsafe {
+            self.target.open_indexes(self.compiled);
+            pg_sys::ExecSimpleRelationInsert(&raw mut *self.target.relation, self.target.state, self.slot);
+            self.target.close();
+            pg_sys::ExecDropSingleTupleTableSlot(self.slot);
+            pg_sys::CommandCounterIncrement();
+        }
+    }
+
+    fn passes_policies(&self) -> bool {
+        let admits = |conditions: &[*mut pg_sys::ExprState]| {
+            conditions.iter().any(|condition| {
+                let mut is_null = false;
+                // SAFETY: the condition is a boolean expression over a row of the table, which the slot holds.
+                unsafe {
+                    (*self.target.expressions).ecxt_scantuple = self.slot;
+                    let holds = pg_sys::ExecEvalExpr(*condition, self.target.expressions, &raw mut is_null);
+                    !is_null && holds.value() & 1 == 1
+                }
+            })
+        };
+        let policies = self.compiled.policies.as_ref();
+        policies.is_some_and(|policies| admits(&policies.inserting) && admits(&policies.reading))
+    }
+}
+
+/// Which indexes need an entry for a new version of a row; none by default.
+#[cfg(feature = "pg15")]
+type Entries = bool;
+#[cfg(not(feature = "pg15"))]
+type Entries = pg_sys::TU_UpdateIndexes::Type;
+
+/// The table as the executor's functions ask for it, without the triggers.
+struct Target {
+    state: *mut pg_sys::EState,
+    expressions: *mut pg_sys::ExprContext,
+    relation: Box<pg_sys::ResultRelInfo>,
+    indexes: Vec<pg_sys::Relation>,
+    infos: Vec<*mut pg_sys::IndexInfo>,
+}
+
+impl Target {
+    /// # Safety
+    /// The table is open and locked for writing, and this was compiled since it last changed.
+    unsafe fn open(compiled: &Compiled, table: &PgRelation) -> Target {
+        let mut relation = Box::new(pg_sys::ResultRelInfo::default());
+        relation.type_ = pg_sys::NodeTag::T_ResultRelInfo;
+        relation.ri_RelationDesc = table.as_ptr();
+        #[cfg(not(feature = "pg18"))]
+        {
+            relation.ri_ConstraintExprs = compiled.checks;
+        }
+        #[cfg(feature = "pg18")]
+        {
+            relation.ri_CheckConstraintExprs = compiled.checks;
+        }
+        // SAFETY: as the caller promises.
+        unsafe {
+            let state = pg_sys::CreateExecutorState();
+            let expressions = pg_sys::MakePerTupleExprContext(state);
+            Target { state, expressions, relation, indexes: Vec::new(), infos: Vec::new() }
+        }
+    }
+
+    /// # Safety
+    /// As of `open`.
+    unsafe fn open_indexes(&mut self, compiled: &Compiled) {
+        let lock = pg_sys::RowExclusiveLock.cast_signed();
+        // SAFETY: as the caller promises; both arrays stay as they are while `relation` points to them.
+        self.indexes = compiled.indexes.iter().map(|(index, _)| unsafe { pg_sys::index_open(*index, lock) }).collect();
+        self.infos = compiled.indexes.iter().map(|(_, info)| *info).collect();
+        self.relation.ri_NumIndices = self.indexes.len() as c_int;
+        self.relation.ri_IndexRelationDescs = self.indexes.as_mut_ptr();
+        self.relation.ri_IndexRelationInfo = self.infos.as_mut_ptr();
+    }
+
+    /// # Safety
+    /// The slot holds a new version of a row of the table.
+    unsafe fn insert_entries(&mut self, slot: *mut pg_sys::TupleTableSlot, entries: Entries) {
+        let (relation, none) = (&raw mut *self.relation, null_mut());
+        // SAFETY: as the caller promises; nothing is said of conflicts.
+        unsafe {
+            #[cfg(feature = "pg15")]
+            let _ = (entries, pg_sys::ExecInsertIndexTuples(relation, slot, self.state, true, false, none, null_mut()));
+            #[cfg(not(feature = "pg15"))]
+            pg_sys::ExecInsertIndexTuples(
+                relation,
+                slot,
+                self.state,
+                true,
+                false,
+                none,
+                null_mut(),
+                entries == pg_sys::TU_UpdateIndexes::TU_Summarizing,
+            );
+        }
+    }
+
+    fn close(self) {
+        // SAFETY: both were opened by `open`; locks are kept until the transaction ends.
+        unsafe {
+            for index in &self.indexes {
+                pg_sys::index_close(*index, pg_sys::NoLock.cast_signed());
+            }
+            pg_sys::FreeExecutorState(self.state);
+        }
+    }
+}
+
+/// The number of a column of this name and, below any domain, type.
+pub(crate) fn column(table: &PgTupleDesc<'_>, name: &str, base: Oid) -> Option<AttrNumber> {
+    let (n, column) = table.iter().enumerate().find(|(_, column)| !column.is_dropped() && column.name() == name)?;
+    // SAFETY: the type is that of a column.
+    let is_as_expected = unsafe { pg_sys::getBaseType(column.atttypid) } == base;
+    is_as_expected.then_some(AttrNumber::try_from(n).ok()? + 1)
+}
+
+fn is_plain(table: &PgRelation, kind: &Kind) -> bool {
+    // SAFETY: an open relation has a row of pg_class.
+    let class = unsafe { &*(*table.as_ptr()).rd_rel };
+    class.relkind.cast_unsigned() == pg_sys::RELKIND_RELATION
+        && !class.relhassubclass
+        && !class.relhasrules
+        && triggers_are_known(table, kind)
+}
+
+fn triggers_are_known(table: &PgRelation, kind: &Kind) -> bool {
+    // SAFETY: an open relation has its triggers in an array of that length, or none.
+    let triggers = unsafe {
+        let description = (*table.as_ptr()).trigdesc;
+        if description.is_null() {
+            return kind.triggers.is_empty();
+        }
+        std::slice::from_raw_parts((*description).triggers, usize::try_from((*description).numtriggers).unwrap_or(0))
+    };
+    let mut ours = 0;
+    for trigger in triggers.iter().filter(|trigger| u32::from(trigger.tgtype.cast_unsigned()) & kind.event != 0) {
+        if trigger.tgisinternal {
+            // SAFETY: the trigger of a constraint has its id, and a constraint a name that ends with NUL.
+            let is_known = kind.event == pg_sys::TRIGGER_TYPE_UPDATE
+                || unsafe {
+                    let name = pg_sys::get_constraint_name(trigger.tgconstraint);
+                    !name.is_null() && kind.foreign_keys.contains(&CStr::from_ptr(name))
+                };
+            if !is_known {
+                return false;
+            }
+            continue;
+        }
+        // SAFETY: a trigger has a name that ends with NUL.
+        let name = unsafe { CStr::from_ptr(trigger.tgname) };
+        if !kind.triggers.contains(&name)
+            || trigger.tgenabled.cast_unsigned() != pg_sys::TRIGGER_FIRES_ON_ORIGIN
+        {
+            return false;
+        }
+        ours += 1;
+    }
+    ours == kind.triggers.len()
+}
+
+/// # Safety
+/// The description is that of an open relation.
+unsafe fn checks(descriptor: &pg_sys::TupleDescData) -> *mut *mut pg_sys::ExprState {
+    // SAFETY: as the caller promises; constraints are there or null, and each check has an expression.
+    unsafe {
+        let constraints = descriptor.constr;
+        if constraints.is_null() || (*constraints).num_check == 0 {
+            return null_mut();
+        }
+        let count = usize::from((*constraints).num_check);
+        let array: *mut *mut pg_sys::ExprState = pg_sys::palloc0(count * size_of::<*mut ()>()).cast();
+        for (n, check) in std::slice::from_raw_parts((*constraints).check, count).iter().enumerate() {
+            #[cfg(feature = "pg18")]
+            if !check.ccenforced {
+                continue;
+            }
+            *array.add(n) = compiled(pg_sys::stringToNode(check.ccbin).cast());
+        }
+        array
+    }
+}
+
+/// # Safety
+/// The relation is open and has the column.
+unsafe fn default(table: &PgRelation, column: usize) -> *mut pg_sys::ExprState {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let expression = pg_sys::build_column_default(table.as_ptr(), column as c_int);
+        if expression.is_null() { null_mut() } else { compiled(expression.cast()) }
+    }
+}
+
+struct Domain {
+    id: Oid,
+    /// What PostgreSQL keeps of its checks.
+    kept: Cell<*mut std::ffi::c_void>,
+}
+
+impl Domain {
+    /// None where the type of a column is no domain, or the column is dropped.
+    fn of_column(column_type: Oid) -> Option<Domain> {
+        // SAFETY: the type is that of a column.
+        let is_domain = column_type != Oid::INVALID && unsafe { pg_sys::getBaseType(column_type) } != column_type;
+        is_domain.then(|| Domain { id: column_type, kept: Cell::new(null_mut()) })
+    }
+
+    /// Raises what the domain refuses.
+    ///
+    /// # Safety
+    /// The value is of its base type, the context lives as long as the domain.
+    unsafe fn check(&self, value: Datum, is_null: bool, context: pg_sys::MemoryContext) {
+        let mut kept = self.kept.get();
+        // SAFETY: as the caller promises; what is kept is from an earlier call, or null.
+        unsafe { pg_sys::domain_check(value, is_null, self.id, &raw mut kept, context) }
+        self.kept.set(kept);
+    }
+}
+
+/// Null instead of one that is not plain.
+///
+/// # Safety
+/// The relation is open and locked.
+unsafe fn indexes(table: &PgRelation) -> Vec<(Oid, *mut pg_sys::IndexInfo)> {
+    let indexes = table.indices(pg_sys::AccessShareLock.cast_signed());
+    let compile = |index: &PgRelation| {
+        // SAFETY: an open index has a row of pg_index and of pg_class, and what is built of them belongs to us.
+        unsafe {
+            let info = pg_sys::BuildIndexInfo(index.as_ptr());
+            let is_plain = (*(*index.as_ptr()).rd_index).indimmediate
+                && (*(*index.as_ptr()).rd_rel).relam == pg_sys::BTREE_AM_OID
+                && (*info).ii_Expressions.is_null()
+                && (*info).ii_ExclusionOps.is_null();
+            if !is_plain {
+                return null_mut();
+            }
+            if !(*info).ii_Predicate.is_null() {
+                let predicate = pg_sys::expression_planner((*info).ii_Predicate.cast());
+                (*info).ii_PredicateState = pg_sys::ExecInitQual(predicate.cast(), null_mut());
+            }
+            info
+        }
+    };
+    indexes.map(|index| (index.oid(), compile(&index))).collect()
+}
+
+/// None if they are not the same for every role, or more than alternatives, or look into tables.
+///
+/// # Safety
+/// The relation is open.
+unsafe fn policies(table: &PgRelation) -> Option<Policies> {
+    let mut policies = Policies { inserting: Vec::new(), reading: Vec::new() };
+    // SAFETY: as the caller promises: a relation with row-level security has a list of its policies.
+    unsafe {
+        let security = (*table.as_ptr()).rd_rsdesc;
+        if security.is_null() {
+            return None;
+        }
+        let list = pgrx::PgList::<pg_sys::RowSecurityPolicy>::from_pg((*security).policies);
+        for policy in list.iter_ptr() {
+            let policy = &*policy;
+            let is_for_all = pgrx::Array::<Oid>::from_datum(Datum::from(policy.roles), false)
+                .is_some_and(|roles| roles.iter().eq([Some(Oid::INVALID)]));
+            if !is_for_all || !policy.permissive || policy.hassublinks {
+                return None;
+            }
+            let is_for = |command: u8| {
+                let policy_is_for = policy.polcmd.cast_unsigned();
+                policy_is_for == command || policy_is_for == b'*'
+            };
+            let condition = if policy.with_check_qual.is_null() { policy.qual } else { policy.with_check_qual };
+            if is_for(pg_sys::ACL_INSERT_CHR) && !condition.is_null() {
+                policies.inserting.push(compiled(pg_sys::copyObjectImpl(condition.cast()).cast()));
+            }
+            if is_for(pg_sys::ACL_SELECT_CHR) && !policy.qual.is_null() {
+                policies.reading.push(compiled(pg_sys::copyObjectImpl(policy.qual.cast()).cast()));
+            }
+        }
+    }
+    Some(policies)
+}
+
+/// # Safety
+/// It is an expression over a row of one table.
+unsafe fn compiled(expression: *mut pg_sys::Expr) -> *mut pg_sys::ExprState {
+    // SAFETY: as the caller promises.
+    unsafe { pg_sys::ExecInitExpr(pg_sys::expression_planner(expression), null_mut()) }
+}
