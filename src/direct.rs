@@ -2,9 +2,10 @@
 //!
 //! For each statement the executor parses, plans and compiles every check, default and index predicate of the table
 //! anew; on a wide table that costs several times the writing itself. Here they are compiled once a connection, until
-//! the table changes, and the executor's own functions do the rest: constraints, stored generated columns, the row,
-//! its index entries. What they leave to the caller is what the table's triggers and foreign keys of ours would do; a
-//! table that has more to say, such as a user's trigger, is not taken, and its caller writes by SQL.
+//! the table changes, and the executor's own functions do the rest: constraints, the row, its index
+//! entries. What they leave to the caller is what the table's triggers and foreign keys of ours would do; a
+//! table that has more to say, such as a trigger of a user's or a generated column, is not taken, and its caller
+//! writes by SQL.
 
 use crate::owner::as_owner_of;
 use pgrx::pg_sys::{AttrNumber, Datum, Oid};
@@ -398,11 +399,13 @@ pub(crate) fn column(table: &PgTupleDesc<'_>, name: &str, base: Oid) -> Option<A
 }
 
 fn is_plain(table: &PgRelation, kind: &Kind) -> bool {
+    let is_generated = table.tuple_desc().iter().any(|column| column.attgenerated != 0);
     // SAFETY: an open relation has a row of pg_class.
     let class = unsafe { &*(*table.as_ptr()).rd_rel };
     class.relkind.cast_unsigned() == pg_sys::RELKIND_RELATION
         && !class.relhassubclass
         && !class.relhasrules
+        && !is_generated
         && triggers_are_known(table, kind)
 }
 

@@ -85,11 +85,10 @@ const RULES: &[Rule] = &[
     },
     Rule {
         says: "every table has a primary key, which is id where it has an id",
-        // The key of the audit log begins with the workspace: it lists the entries of one in the order of time as well.
         broken: "SELECT relname FROM our_table
-                 LEFT JOIN our_column AS id ON attrelid = our_table.oid AND attname = 'id' AND relname <> 'parlant_audit_log'
+                 LEFT JOIN our_column AS id ON attrelid = our_table.oid AND attname = 'id'
                  WHERE NOT EXISTS (SELECT FROM our_constraint WHERE conrelid = our_table.oid AND contype = 'p'
-                                   AND (attnum IS NULL OR conkey = ARRAY[attnum]))",
+                                   AND conkey = coalesce(ARRAY[attnum], conkey))",
         broken_by: "ALTER TABLE parlant_term DROP CONSTRAINT parlant_term_pkey, ADD PRIMARY KEY (workspace_id, id)",
     },
     Rule {

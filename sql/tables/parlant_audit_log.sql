@@ -13,14 +13,14 @@ CREATE TABLE parlant.parlant_audit_log (
     old_values     jsonb,
     new_values     jsonb,
 
-    CONSTRAINT parlant_audit_log_pkey PRIMARY KEY (workspace_id, id),
+    CONSTRAINT parlant_audit_log_pkey PRIMARY KEY (id),
     CONSTRAINT action_is_known CHECK (action IN ('insert', 'update', 'delete')),
     CONSTRAINT old_values_is_an_object CHECK (jsonb_typeof(old_values) = 'object'),
     CONSTRAINT new_values_is_an_object CHECK (jsonb_typeof(new_values) = 'object')
 );
 COMMENT ON TABLE parlant.parlant_audit_log IS
     'What was changed in the configuration of a workspace, by whom and when. Written by triggers, read by admins.';
-COMMENT ON COLUMN parlant.parlant_audit_log.id IS 'Key of the entry in the workspace, a UUIDv7: in the order in which a connection wrote.';
+COMMENT ON COLUMN parlant.parlant_audit_log.id IS 'Key of the entry, a UUIDv7: in the order in which a connection wrote.';
 COMMENT ON COLUMN parlant.parlant_audit_log.workspace_id IS
     'Workspace of the row that was changed; empty if it belongs to the whole database.';
 COMMENT ON COLUMN parlant.parlant_audit_log.occurred_at IS 'UTC time of the transaction, as in updated_at of the row.';
@@ -38,6 +38,9 @@ COMMENT ON COLUMN parlant.parlant_audit_log.new_values IS
     'Object: the columns after; of an update those that it changed. Secrets are masked.';
 
 ALTER TABLE parlant.parlant_audit_log ALTER COLUMN id SET DEFAULT parlant.uuidv7();
+
+CREATE INDEX parlant_audit_log_time ON parlant.parlant_audit_log (workspace_id, occurred_at DESC);
+COMMENT ON INDEX parlant.parlant_audit_log_time IS 'Lists the changes of a workspace, latest first, also to purge old ones.';
 
 CREATE INDEX parlant_audit_log_row ON parlant.parlant_audit_log (workspace_id, row_id);
 COMMENT ON INDEX parlant.parlant_audit_log_row IS 'Finds the changes of a row.';

@@ -1,0 +1,236 @@
+//! `append_event` and the sequencer write rows without queries. Whatever a database administrator puts on the two
+//! tables must take part all the same, also in a connection that has appended before.
+
+use parlant_tests::{Cluster, Connection, Database, load_two_workspaces, with_ids};
+
+fn world() -> Connection {
+    world_in(&Cluster::shared().database())
+}
+
+fn world_in(database: &Database) -> Connection {
+    let mut connection = database.connect();
+    load_two_workspaces(&mut connection);
+    append(&mut connection, "before");
+    connection
+}
+
+fn statement(message: &str) -> String {
+    with_ids(&format!(
+        r#"SELECT "offset" FROM parlant.append_event(:session1, 'customer_message', '{{"message": "{message}"}}')"#
+    ))
+}
+
+fn append(connection: &mut Connection, message: &str) -> i32 {
+    connection.value(&statement(message))
+}
+
+/// The session's counters are what its log says.
+fn assert_counted(connection: &mut Connection) {
+    let wrong: i64 = connection.value(
+        "SELECT count(*) FROM parlant.parlant_session AS session
+         WHERE event_count <> (SELECT count(*) FROM parlant.parlant_event WHERE session_id = session.id)
+            OR message_count <> (SELECT count(*) FROM parlant.parlant_event WHERE session_id = session.id
+                                 AND event_type IN ('customer_message', 'agent_message'))",
+    );
+    assert_eq!(wrong, 0);
+}
+
+#[test]
+fn triggers_of_others_fire_on_events_and_on_sessions() {
+    let mut connection = world();
+    connection.run(
+        "CREATE TABLE seen (what text);
+         CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN INSERT INTO public.seen VALUES (TG_TABLE_NAME || ' ' || TG_OP); RETURN NULL; END $$;
+         CREATE TRIGGER see AFTER INSERT ON parlant.parlant_event FOR EACH ROW EXECUTE FUNCTION see()",
+    );
+    append(&mut connection, "seen on the event");
+    assert_eq!(connection.column::<String>("SELECT what FROM seen"), ["parlant_event INSERT"]);
+    connection.run(
+        "DROP TRIGGER see ON parlant.parlant_event; TRUNCATE seen;
+         CREATE TRIGGER see AFTER UPDATE ON parlant.parlant_session FOR EACH ROW EXECUTE FUNCTION see()",
+    );
+    append(&mut connection, "seen on the session");
+    assert_eq!(connection.column::<String>("SELECT what FROM seen"), ["parlant_session UPDATE"]);
+    connection.run("DROP TRIGGER see ON parlant.parlant_session; TRUNCATE seen");
+    append(&mut connection, "seen by nobody");
+    assert_eq!(connection.column::<String>("SELECT what FROM seen"), [""; 0]);
+    assert_counted(&mut connection);
+}
+
+#[test]
+fn checks_of_others_hold() {
+    let mut connection = world();
+    connection.run(
+        r#"ALTER TABLE parlant.parlant_event ADD CONSTRAINT no_shouting CHECK (content ->> 'message' <> 'HELP');
+           ALTER TABLE parlant.parlant_session ADD CONSTRAINT short CHECK (event_count < 100)"#,
+    );
+    append(&mut connection, "help");
+    connection.assert_refused(&statement("HELP"), "23514").constraint("no_shouting");
+    connection.run("ALTER TABLE parlant.parlant_event DROP CONSTRAINT no_shouting");
+    append(&mut connection, "HELP");
+    connection.run(&with_ids(
+        "BEGIN; SET LOCAL session_replication_role = replica;
+         UPDATE parlant.parlant_session SET event_count = 99 WHERE id = :session1; COMMIT",
+    ));
+    connection.assert_refused(&statement("one too many"), "23514").message("short");
+}
+
+#[test]
+fn checks_of_ours_name_themselves() {
+    let mut connection = world();
+    let mut refused = |arguments: &str, constraint: &str| {
+        let sql = format!(
+            r#"SELECT parlant.append_event(:session1, 'customer_message', '{{"message": "x"}}', {arguments})"#
+        );
+        connection.assert_refused(&with_ids(&sql), "23514").constraint(constraint);
+    };
+    refused("metadata => '[]'", "metadata_is_an_object");
+    refused("idempotency_key => repeat('k', 256)", "idempotency_key_has_1_to_255_characters");
+    assert_counted(&mut connection);
+}
+
+#[test]
+fn a_sum_that_is_out_of_range_is_refused() {
+    let mut connection = world();
+    let sql = with_ids(
+        r#"SELECT parlant.append_event(:session1, 'customer_message', '{"message": "x"}', tokens => 2147483647)"#,
+    );
+    connection.run(&sql);
+    connection.assert_refused(&sql, "22003");
+    assert_counted(&mut connection);
+}
+
+#[test]
+fn columns_and_indexes_of_others_are_filled() {
+    let mut connection = world();
+    connection.run(
+        "ALTER TABLE parlant.parlant_event ADD COLUMN region text NOT NULL DEFAULT 'eu',
+             ADD COLUMN length integer GENERATED ALWAYS AS (length(content ->> 'message')) STORED;
+         CREATE INDEX by_region ON parlant.parlant_event (region) WHERE tokens IS NULL;
+         CREATE INDEX by_count ON parlant.parlant_session (event_count)",
+    );
+    append(&mut connection, "four");
+    connection.run("SET enable_seqscan = off");
+    let row: String = connection.value(
+        "SELECT concat_ws(' ', region, length) FROM parlant.parlant_event WHERE region = 'eu' AND tokens IS NULL
+         ORDER BY created_at DESC LIMIT 1",
+    );
+    assert_eq!(row, "eu 4");
+    let count: i32 = connection.value(&with_ids("SELECT event_count FROM parlant.parlant_session WHERE id = :session1"));
+    let found: i64 = connection.value(&format!(
+        "SELECT count(*) FROM parlant.parlant_session WHERE event_count = {count} AND id IN (SELECT id FROM parlant.parlant_session)"
+    ));
+    assert!(found >= 1, "the index on event_count has the new version");
+    connection.run("CREATE INDEX by_text ON parlant.parlant_event USING gin (content)");
+    append(&mut connection, "an index of another kind");
+    connection.run("DROP INDEX parlant.by_text; CREATE UNIQUE INDEX once ON parlant.parlant_event ((content ->> 'message'))");
+    append(&mut connection, "once");
+    connection.assert_refused(&statement("once"), "23505").constraint("once");
+    assert_counted(&mut connection);
+}
+
+#[test]
+fn every_index_has_every_version_of_a_session() {
+    let mut connection = world();
+    // Far apart in time, so that last_activity_at, which is in an index, moves each time.
+    for n in 0..50 {
+        connection.run(&with_ids(
+            "BEGIN; SET LOCAL session_replication_role = replica;
+             UPDATE parlant.parlant_session SET started_at = started_at - interval '1 hour',
+                    last_activity_at = last_activity_at - interval '1 hour' WHERE id = :session1; COMMIT",
+        ));
+        append(&mut connection, &n.to_string());
+    }
+    connection.run("SET enable_seqscan = off; SET enable_sort = off");
+    let latest: String = connection.value(
+        "SELECT id::text FROM parlant.parlant_session WHERE workspace_id = 'acme' AND status = 'active'
+         ORDER BY last_activity_at DESC LIMIT 1",
+    );
+    assert_eq!(latest, with_ids(":session1").trim_matches('\''), "by the index on last_activity_at");
+    if connection.value("SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck')") {
+        connection.run("CREATE EXTENSION amcheck");
+        let checked: i64 = connection.value(
+            "SELECT count(bt_index_check(indexrelid, true)::text) FROM pg_index
+             WHERE indrelid IN ('parlant.parlant_session'::regclass, 'parlant.parlant_event'::regclass)",
+        );
+        assert!(checked >= 10, "{checked} indexes");
+    } else {
+        eprintln!("skipped: this server has no amcheck");
+    }
+    assert_counted(&mut connection);
+}
+
+#[test]
+fn policies_of_others_hold() {
+    let database = Cluster::shared().database();
+    let role = database.create_role("app");
+    let mut connection = world_in(&database);
+    connection.run(&format!("SELECT parlant.grant_app_role('{role}')"));
+    connection.run("SELECT parlant.grant_workspace('acme', 'olga', 'write'), parlant.grant_workspace('acme', 'rita', 'read')");
+    let mut app = connection.another_as(&role);
+    let as_user = |user: &str, sql: &str| format!("BEGIN; SELECT parlant.enter_workspace('acme', '{user}'); {sql}; COMMIT");
+    app.run(&as_user("olga", &statement("by a writer")));
+    app.assert_refused(&as_user("rita", &statement("by a reader")), "42501").message("row-level security");
+    app.run("ROLLBACK");
+    app.assert_refused(&statement("by nobody"), "P0002");
+    connection.run(
+        "CREATE POLICY quiet ON parlant.parlant_event AS RESTRICTIVE FOR INSERT
+         WITH CHECK (content ->> 'message' <> 'secret')",
+    );
+    app.run(&as_user("olga", &statement("not secret")));
+    app.assert_refused(&as_user("olga", &statement("secret")), "42501").message("quiet");
+    app.run("ROLLBACK");
+    connection.run(&format!("DROP POLICY quiet ON parlant.parlant_event; REVOKE INSERT ON parlant.parlant_event FROM {role}"));
+    app.assert_refused(&as_user("olga", &statement("without the privilege")), "42501").message("permission denied");
+    app.run("ROLLBACK");
+    assert_counted(&mut connection);
+}
+
+#[test]
+fn what_forbids_writing_forbids_it() {
+    let mut connection = world();
+    connection.assert_refused(&format!("BEGIN READ ONLY; {}", statement("read only")), "25006");
+    connection.run("ROLLBACK; ALTER TABLE parlant.parlant_event DISABLE TRIGGER number_event");
+    connection.assert_refused(&statement("nobody numbers it"), "23502");
+    connection.run("ALTER TABLE parlant.parlant_event ENABLE TRIGGER number_event");
+    append(&mut connection, "numbered");
+    assert_counted(&mut connection);
+}
+
+#[test]
+fn a_snapshot_that_is_too_old_is_told() {
+    let mut connection = world();
+    let mut other = connection.another();
+    connection.run(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM parlant.parlant_session"));
+    append(&mut other, "meanwhile");
+    connection.assert_refused(&statement("too late"), "40001");
+    connection.run("ROLLBACK");
+    append(&mut connection, "again");
+    assert_counted(&mut connection);
+}
+
+#[test]
+fn a_savepoint_takes_back_what_was_appended_after_it() {
+    let mut connection = world();
+    let first = append(&mut connection, "one");
+    connection.run("BEGIN");
+    assert_eq!(append(&mut connection, "two"), first + 1);
+    connection.run("SAVEPOINT here");
+    assert_eq!(append(&mut connection, "three"), first + 2);
+    connection.run("ROLLBACK TO here");
+    assert_eq!(append(&mut connection, "three again"), first + 2);
+    connection.run("COMMIT");
+    assert_counted(&mut connection);
+}
+
+#[test]
+fn many_events_of_one_transaction_and_one_statement_are_numbered_in_a_row() {
+    let mut connection = world();
+    let offsets: Vec<i32> = connection.column(&with_ids(
+        r#"SELECT (parlant.append_event(:session1, 'status_update', '{}'))."offset" FROM generate_series(1, 200)"#,
+    ));
+    let first = offsets[0];
+    assert_eq!(offsets, (first..first + 200).collect::<Vec<_>>());
+    assert_counted(&mut connection);
+}
