@@ -99,9 +99,8 @@ impl Compiled {
         // SAFETY: the table is there, and these settings and functions are those of the backend that runs.
         unsafe {
             let role = pg_sys::GetUserId();
-            let has = |privilege| {
-                pg_sys::pg_class_aclcheck(table.oid(), role, privilege) == pg_sys::AclResult::ACLCHECK_OK
-            };
+            let has =
+                |privilege| pg_sys::pg_class_aclcheck(table.oid(), role, privilege) == pg_sys::AclResult::ACLCHECK_OK;
             has(pg_sys::ACL_INSERT.into())
                 && has(pg_sys::ACL_SELECT.into())
                 && !(pg_sys::XactReadOnly || pg_sys::IsInParallelMode())
@@ -434,9 +433,7 @@ fn triggers_are_known(table: &PgRelation, kind: &Kind) -> bool {
         }
         // SAFETY: a trigger has a name that ends with NUL.
         let name = unsafe { CStr::from_ptr(trigger.tgname) };
-        if !kind.triggers.contains(&name)
-            || trigger.tgenabled.cast_unsigned() != pg_sys::TRIGGER_FIRES_ON_ORIGIN
-        {
+        if !kind.triggers.contains(&name) || trigger.tgenabled.cast_unsigned() != pg_sys::TRIGGER_FIRES_ON_ORIGIN {
             return false;
         }
         ours += 1;

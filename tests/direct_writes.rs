@@ -80,9 +80,8 @@ fn checks_of_others_hold() {
 fn checks_of_ours_name_themselves() {
     let mut connection = world();
     let mut refused = |arguments: &str, constraint: &str| {
-        let sql = format!(
-            r#"SELECT parlant.append_event(:session1, 'customer_message', '{{"message": "x"}}', {arguments})"#
-        );
+        let sql =
+            format!(r#"SELECT parlant.append_event(:session1, 'customer_message', '{{"message": "x"}}', {arguments})"#);
         connection.assert_refused(&with_ids(&sql), "23514").constraint(constraint);
     };
     refused("metadata => '[]'", "metadata_is_an_object");
@@ -117,14 +116,16 @@ fn columns_and_indexes_of_others_are_filled() {
          ORDER BY created_at DESC LIMIT 1",
     );
     assert_eq!(row, "eu 4");
-    let count: i32 = connection.value(&with_ids("SELECT event_count FROM parlant.parlant_session WHERE id = :session1"));
+    let count: i32 =
+        connection.value(&with_ids("SELECT event_count FROM parlant.parlant_session WHERE id = :session1"));
     let found: i64 = connection.value(&format!(
         "SELECT count(*) FROM parlant.parlant_session WHERE event_count = {count} AND id IN (SELECT id FROM parlant.parlant_session)"
     ));
     assert!(found >= 1, "the index on event_count has the new version");
     connection.run("CREATE INDEX by_text ON parlant.parlant_event USING gin (content)");
     append(&mut connection, "an index of another kind");
-    connection.run("DROP INDEX parlant.by_text; CREATE UNIQUE INDEX once ON parlant.parlant_event ((content ->> 'message'))");
+    connection
+        .run("DROP INDEX parlant.by_text; CREATE UNIQUE INDEX once ON parlant.parlant_event ((content ->> 'message'))");
     append(&mut connection, "once");
     connection.assert_refused(&statement("once"), "23505").constraint("once");
     assert_counted(&mut connection);
@@ -167,9 +168,12 @@ fn policies_of_others_hold() {
     let role = database.create_role("app");
     let mut connection = world_in(&database);
     connection.run(&format!("SELECT parlant.grant_app_role('{role}')"));
-    connection.run("SELECT parlant.grant_workspace('acme', 'olga', 'write'), parlant.grant_workspace('acme', 'rita', 'read')");
+    connection.run(
+        "SELECT parlant.grant_workspace('acme', 'olga', 'write'), parlant.grant_workspace('acme', 'rita', 'read')",
+    );
     let mut app = connection.another_as(&role);
-    let as_user = |user: &str, sql: &str| format!("BEGIN; SELECT parlant.enter_workspace('acme', '{user}'); {sql}; COMMIT");
+    let as_user =
+        |user: &str, sql: &str| format!("BEGIN; SELECT parlant.enter_workspace('acme', '{user}'); {sql}; COMMIT");
     app.run(&as_user("olga", &statement("by a writer")));
     app.assert_refused(&as_user("rita", &statement("by a reader")), "42501").message("row-level security");
     app.run("ROLLBACK");
@@ -181,7 +185,9 @@ fn policies_of_others_hold() {
     app.run(&as_user("olga", &statement("not secret")));
     app.assert_refused(&as_user("olga", &statement("secret")), "42501").message("quiet");
     app.run("ROLLBACK");
-    connection.run(&format!("DROP POLICY quiet ON parlant.parlant_event; REVOKE INSERT ON parlant.parlant_event FROM {role}"));
+    connection.run(&format!(
+        "DROP POLICY quiet ON parlant.parlant_event; REVOKE INSERT ON parlant.parlant_event FROM {role}"
+    ));
     app.assert_refused(&as_user("olga", &statement("without the privilege")), "42501").message("permission denied");
     app.run("ROLLBACK");
     assert_counted(&mut connection);

@@ -88,9 +88,8 @@ thread_local! {
 impl Layout {
     fn of(table: &PgRelation) -> Option<Layout> {
         let compiled = Compiled::of(table, &COUNTING)?;
-        let known = LAYOUT.with_borrow(|layout| {
-            layout.as_ref().filter(|layout| Rc::ptr_eq(&layout.compiled, &compiled)).cloned()
-        });
+        let known = LAYOUT
+            .with_borrow(|layout| layout.as_ref().filter(|layout| Rc::ptr_eq(&layout.compiled, &compiled)).cloned());
         known.or_else(|| {
             let columns = Columns::of(&table.tuple_desc())?;
             let layout = Layout { compiled, key: primary_key(table, columns.id)?, columns };
@@ -175,12 +174,8 @@ impl Layout {
             match self.compiled.update(table, row, &changes) {
                 pg_sys::TM_Result::TM_Ok => {
                     let text = |column| value::<String>(row, column).unwrap_or_default();
-                    let mut numbered = Numbered::new(
-                        workspace_id.unwrap_or_default(),
-                        text(columns.status),
-                        text(columns.mode),
-                        next,
-                    );
+                    let mut numbered =
+                        Numbered::new(workspace_id.unwrap_or_default(), text(columns.status), text(columns.mode), next);
                     numbered.journey_id = value(row, columns.journey_id);
                     numbered.state_id = value(row, columns.state_id);
                     Attempt::Ended(Counted::Row(numbered))
@@ -196,7 +191,11 @@ impl Layout {
     ///
     /// # Safety
     /// The slot holds a row of the table.
-    unsafe fn changes(&self, row: *mut pg_sys::TupleTableSlot, tally: Tally) -> Option<([(AttrNumber, Datum); 6], i32)> {
+    unsafe fn changes(
+        &self,
+        row: *mut pg_sys::TupleTableSlot,
+        tally: Tally,
+    ) -> Option<([(AttrNumber, Datum); 6], i32)> {
         // SAFETY: as the caller promises; the columns have these types, as `Columns::of` has seen.
         let number = |column| unsafe { value::<i32>(row, column) }.unwrap_or_default();
         // SAFETY: as above; the clock is that of the transaction that runs.
