@@ -208,7 +208,7 @@ fn what_forbids_writing_forbids_it() {
 fn a_snapshot_that_is_too_old_is_told() {
     let mut connection = world();
     let mut other = connection.another();
-    connection.run(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM parlant.parlant_session"));
+    connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM parlant.parlant_session");
     append(&mut other, "meanwhile");
     connection.assert_refused(&statement("too late"), "40001");
     connection.run("ROLLBACK");
