@@ -2,10 +2,9 @@
 //!
 //! For each statement the executor parses, plans and compiles every check, default and index predicate of the table
 //! anew; on a wide table that costs several times the writing itself. Here they are compiled once a connection, until
-//! the table changes, and the executor's own functions do the rest: constraints, the row, its index
-//! entries. What they leave to the caller is what the table's triggers and foreign keys of ours would do; a
-//! table that has more to say, such as a trigger of a user's or a generated column, is not taken, and its caller
-//! writes by SQL.
+//! the table changes, and the executor's own functions do the rest: constraints, the row, its index entries. What they
+//! leave to the caller is what the table's triggers and foreign keys of ours would do; a table that has more to say,
+//! such as a trigger of a user's or a generated column, is not taken, and its caller writes by SQL.
 
 use crate::owner::as_owner_of;
 use pgrx::pg_sys::{AttrNumber, Datum, Oid};
@@ -46,8 +45,16 @@ struct Policies {
     reading: Vec<*mut pg_sys::ExprState>,
 }
 
+/// What is known of a table, as of a number of changes.
+#[derive(Clone)]
+struct Known {
+    changes: u64,
+    /// None where its rows are written by SQL.
+    compiled: Option<Rc<Compiled>>,
+}
+
 thread_local! {
-    static COMPILED: RefCell<HashMap<Oid, (u64, Option<Rc<Compiled>>)>> = RefCell::default();
+    static COMPILED: RefCell<HashMap<Oid, Known>> = RefCell::default();
     /// Grows with every change of a table that is compiled.
     static CHANGES: Cell<u64> = const { Cell::new(0) };
 }
@@ -81,14 +88,15 @@ impl Compiled {
     pub(crate) fn of(table: &PgRelation, kind: &Kind) -> Option<Rc<Compiled>> {
         let oid = table.oid();
         let now = CHANGES.get();
-        let known = COMPILED.with_borrow(|compiled| compiled.get(&oid).filter(|(then, _)| *then == now).cloned());
-        if let Some((_, compiled)) = known {
-            return compiled;
+        let known = COMPILED.with_borrow(|all| all.get(&oid).filter(|known| known.changes == now).cloned());
+        if let Some(known) = known {
+            return known.compiled;
         }
         // As the owner, whom no function that is compiled is forbidden.
         let compiled = is_plain(table, kind).then(|| as_owner_of(table, || Rc::new(Compiled::compile(table))));
         let compiled = compiled.filter(|compiled| compiled.indexes_are_plain());
-        let outdated = COMPILED.with_borrow_mut(|all| all.insert(oid, (now, compiled.clone())));
+        let known = Known { changes: now, compiled: compiled.clone() };
+        let outdated = COMPILED.with_borrow_mut(|all| all.insert(oid, known));
         drop(outdated);
         compiled
     }
