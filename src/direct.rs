@@ -60,9 +60,14 @@ thread_local! {
 }
 
 /// Called when the library is loaded.
-pub(crate) fn register_callback() {
-    // SAFETY: the function lives as long as the library, which is never unloaded.
-    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(note_change), Datum::null()) }
+pub(crate) fn register_callbacks() {
+    // SAFETY: the functions live as long as the library, which is never unloaded.
+    unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(note_change), Datum::null());
+        // What is compiled may have the body of a function in it.
+        let functions = pg_sys::SysCacheIdentifier::PROCOID.cast_signed();
+        pg_sys::CacheRegisterSyscacheCallback(functions, Some(note_function_change), Datum::null());
+    }
 }
 
 unsafe extern "C-unwind" fn note_change(_: Datum, table: Oid) {
@@ -72,8 +77,16 @@ unsafe extern "C-unwind" fn note_change(_: Datum, table: Oid) {
         compiled.try_borrow().map_or(true, |compiled| table == Oid::INVALID || compiled.contains_key(&table))
     });
     if is_compiled.unwrap_or(false) {
-        let _ = CHANGES.try_with(|changes| changes.set(changes.get().wrapping_add(1)));
+        count_change();
     }
+}
+
+unsafe extern "C-unwind" fn note_function_change(_: Datum, _: c_int, _: u32) {
+    count_change();
+}
+
+fn count_change() {
+    let _ = CHANGES.try_with(|changes| changes.set(changes.get().wrapping_add(1)));
 }
 
 impl Drop for Compiled {

@@ -111,7 +111,7 @@ extern "C-unwind" fn _PG_init() {
     isolation::init();
     conversation::define_settings();
     conversation::register_callbacks();
-    direct::register_callback();
+    direct::register_callbacks();
     // SAFETY: the prefix is a string that ends with NUL, which the function copies.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"parlant".as_ptr()) }
 }

@@ -77,6 +77,20 @@ fn checks_of_others_hold() {
 }
 
 #[test]
+fn a_function_in_a_check_that_is_replaced_counts_as_it_is_now() {
+    let mut connection = world();
+    let says = |answer: bool| {
+        format!("CREATE OR REPLACE FUNCTION public.allowed(jsonb) RETURNS bool LANGUAGE sql IMMUTABLE RETURN {answer}")
+    };
+    connection.run(&says(true));
+    connection
+        .run("ALTER TABLE parlant.parlant_event ADD CONSTRAINT allowed CHECK (public.allowed(content)) NOT VALID");
+    append(&mut connection, "allowed");
+    connection.another().run(&says(false));
+    connection.assert_refused(&statement("no more"), "23514").constraint("allowed");
+}
+
+#[test]
 fn checks_of_ours_name_themselves() {
     let mut connection = world();
     let mut refused = |arguments: &str, constraint: &str| {
