@@ -781,6 +781,7 @@ CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, na
         ('function', 'host_tools', 'EXECUTE'),
         ('function', 'is_disabled_by', 'EXECUTE'),
         ('function', 'is_below_a_tool_call', 'EXECUTE'),
+        ('function', 'is_locked_elsewhere', 'EXECUTE'),
         ('function', 'tool_health', 'EXECUTE'),
         ('function', 'check_template_parameters', 'EXECUTE'),
         ('function', 'session_context', 'EXECUTE'),
@@ -1727,9 +1728,16 @@ COMMENT ON FUNCTION parlant.validate_tool_arguments(uuid, jsonb) IS
     'Everything that a tool''s parameters, a JSON Schema, have against arguments, each with a JSON Pointer; no row if '
     'nothing.';
 
+CREATE OR REPLACE FUNCTION parlant.is_locked_elsewhere(key bigint) RETURNS boolean
+    LANGUAGE sql AS $$
+    SELECT CASE WHEN pg_try_advisory_lock_shared(key) THEN NOT pg_advisory_unlock_shared(key) ELSE true END
+$$;
+COMMENT ON FUNCTION parlant.is_locked_elsewhere(bigint) IS
+    'Internal: whether another transaction holds this advisory lock alone.';
+
 CREATE OR REPLACE FUNCTION parlant.tool_call_possible_at(workspace_id text, tool_id uuid, number bigint, most integer, length interval,
                                               now_utc timestamp) RETURNS timestamp
-    LANGUAGE plpgsql AS $$
+    LANGUAGE plpgsql STRICT AS $$
 #variable_conflict use_variable
 DECLARE
     seed CONSTANT text := 'parlant tool call ' || tool_id || ' ';
@@ -1739,8 +1747,10 @@ DECLARE
     earlier record;
     before_window bigint;
     undecided bigint[];
+    noted bigint[];
     in_window bigint;
     in_flight bigint;
+    admitted bigint;
 BEGIN
     -- Mostly there are fewer numbers in the window than calls are allowed.
     SELECT c.number, c.called_at INTO earlier FROM parlant.parlant_tool_call AS c
@@ -1755,31 +1765,39 @@ BEGIN
     FROM parlant.parlant_tool_call AS c
     WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id
       AND c.called_at <= surely_before;
-    -- Numbers without a row are those of transactions that have rolled back, or, where the lock is held, may yet commit.
-    undecided := ARRAY(
-        SELECT unseen
-        FROM generate_series(greatest(before_window + 1, number - 10000), number - 1) AS unseen
-        WHERE NOT EXISTS (
-                SELECT FROM parlant.parlant_tool_call AS c
-                WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id
-                  AND c.number = unseen)
-          AND CASE WHEN pg_try_advisory_lock_shared(hashtextextended(seed || unseen, 0))
-                   THEN NOT pg_advisory_unlock_shared(hashtextextended(seed || unseen, 0)) ELSE true END);
-    -- Rows are counted after that, and all at one moment: a transaction lets go of its lock when its row can be seen.
-    SELECT count(*) FILTER (WHERE c.called_at > opens),
-           cardinality(undecided) - count(*) FILTER (WHERE c.number = ANY (undecided))
-    INTO in_window, in_flight
-    FROM parlant.parlant_tool_call AS c
-    WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id;
-    IF in_window + in_flight < most THEN
-        RETURN NULL;
-    END IF;
+    LOOP
+        -- Numbers without a row are those of transactions that have rolled back, or, where the lock is held, may yet commit.
+        undecided := ARRAY(
+            SELECT unseen
+            FROM generate_series(greatest(before_window + 1, number - 10000), number - 1) AS unseen
+            WHERE NOT EXISTS (
+                    SELECT FROM parlant.parlant_tool_call AS c
+                    WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id
+                      AND c.number = unseen)
+              AND parlant.is_locked_elsewhere(hashtextextended(seed || unseen, 0)));
+        -- Rows are counted after that, and all at one moment: a transaction lets go of its lock when its row can be seen.
+        SELECT count(*) FILTER (WHERE c.called_at > opens),
+               coalesce(array_agg(c.number) FILTER (WHERE c.number = ANY (undecided)), '{}')
+        INTO in_window, noted
+        FROM parlant.parlant_tool_call AS c
+        WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id;
+        in_flight := cardinality(undecided) - cardinality(noted);
+        IF in_window + in_flight < most THEN
+            RETURN NULL;
+        END IF;
+        -- Only calls within the limits refuse this one. The others with lower numbers still count, which takes them no
+        -- time, or are about to be refused: this one waits for that, and they only for those with yet lower numbers.
+        SELECT count(*) INTO admitted FROM unnest(undecided) AS unseen
+        WHERE unseen <> ALL (noted) AND parlant.is_locked_elsewhere(hashtextextended(seed || unseen, 2));
+        EXIT WHEN in_window + admitted >= most OR timezone('utc', clock_timestamp()) > now_utc + interval '5 seconds';
+        PERFORM pg_sleep(0.001);
+    END LOOP;
     -- When so many have left the window that one more fits; a call whose end is open may be as late as this one.
     RETURN coalesce((
         SELECT c.called_at FROM parlant.parlant_tool_call AS c
         WHERE c.workspace_id = tool_call_possible_at.workspace_id AND c.tool_id = tool_call_possible_at.tool_id
           AND c.called_at > opens
-        ORDER BY c.called_at OFFSET in_window + in_flight - most LIMIT 1), now_utc) + length;
+        ORDER BY c.called_at OFFSET greatest(in_window + admitted - most, 0) LIMIT 1), now_utc) + length;
 END $$;
 COMMENT ON FUNCTION parlant.tool_call_possible_at(text, uuid, bigint, integer, interval, timestamp) IS
     'Internal: when a tool that has been called so often in a window can be called again; NULL if now.';
@@ -1804,6 +1822,7 @@ DECLARE
     -- with lower numbers, so together they never exceed a limit.
     -- A number that a rollback has freed must not be taken below one that is in use: the call with the higher number has
     -- not counted it. So a transaction also holds a second lock, shared, on all numbers up to its own that have no row.
+    -- It takes a third lock on its number when it has found the call within the limits.
     seed CONSTANT text := 'parlant tool call ' || tool_id || ' ';
     last bigint;
     next bigint := 0;
@@ -1825,16 +1844,23 @@ BEGIN
         WHERE c.workspace_id = claim_tool_call.workspace_id AND c.tool_id = claim_tool_call.tool_id;
         next := greatest(last, next) + 1;
         began := timezone('utc', clock_timestamp());
-        CONTINUE WHEN parlant.is_below_a_tool_call(tool_id, next)
-                   OR NOT pg_try_advisory_xact_lock(hashtextextended(seed || next, 0));
-        -- Nobody holds this lock alone for longer than it takes to try it.
-        PERFORM pg_advisory_xact_lock_shared(hashtextextended(seed || below, 1)) FROM generate_series(last + 1, next) AS below;
-        -- A higher number may have come into use meanwhile, or this one been used and its lock let go.
-        CONTINUE WHEN parlant.is_below_a_tool_call(tool_id, next) OR EXISTS (
-            SELECT FROM parlant.parlant_tool_call AS c
-            WHERE c.workspace_id = claim_tool_call.workspace_id AND c.tool_id = claim_tool_call.tool_id AND c.number >= next);
-        now_utc := timezone('utc', clock_timestamp());
-        CONTINUE WHEN now_utc > began + interval '5 seconds';
+        CONTINUE WHEN parlant.is_below_a_tool_call(tool_id, next);
+        -- Only with its subtransaction does a number that is not used after all lose its locks.
+        BEGIN
+            CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtextextended(seed || next, 0));
+            -- Nobody holds this lock alone for longer than it takes to try it.
+            PERFORM pg_advisory_xact_lock_shared(hashtextextended(seed || below, 1)) FROM generate_series(last + 1, next) AS below;
+            -- A higher number may have come into use meanwhile, or this one been used and its lock let go.
+            now_utc := timezone('utc', clock_timestamp());
+            IF parlant.is_below_a_tool_call(tool_id, next) OR now_utc > began + interval '5 seconds' OR EXISTS (
+                SELECT FROM parlant.parlant_tool_call AS c
+                WHERE c.workspace_id = claim_tool_call.workspace_id AND c.tool_id = claim_tool_call.tool_id AND c.number >= next)
+            THEN
+                RAISE EXCEPTION 'number % cannot be used', next;
+            END IF;
+        EXCEPTION WHEN raise_exception THEN
+            CONTINUE;
+        END;
 
         SELECT name, most, again INTO limited
         FROM (VALUES ('minute', per_minute, interval '1 minute'), ('hour', per_hour, interval '1 hour')) AS "window" (name, most, length)
@@ -1850,6 +1876,8 @@ BEGIN
                 HINT = 'Call it again then, or raise rate_limit_per_' || limited.name || ' of the tool.';
         END IF;
 
+        -- Nobody else holds this lock for longer than it takes to try it.
+        PERFORM pg_advisory_xact_lock(hashtextextended(seed || next, 2));
         INSERT INTO parlant.parlant_tool_call (workspace_id, tool_id, number, called_at)
         VALUES (workspace_id, tool_id, next, now_utc)
         ON CONFLICT ON CONSTRAINT parlant_tool_call_key DO NOTHING;

@@ -1,6 +1,6 @@
 //! Tools: what agents may call, their limits, results, health, and the host's tools.
 
-use parlant_tests::{Cluster, Connection, load_two_workspaces, with_ids};
+use parlant_tests::{Cluster, Connection, eventually, load_two_workspaces, with_ids};
 
 const SCHEMA: &str = r#"{"type": "object", "required": ["city"], "additionalProperties": false, "properties":
     {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1}, "unit": {"enum": ["C", "F"]}}}"#;
@@ -312,6 +312,40 @@ fn of_calls_that_start_together_as_many_pass_as_the_limit_allows() {
         connection.run("COMMIT");
         let passed = running.into_iter().map(|running| running.finish().1).filter(Result::is_ok).count();
         assert_eq!((passed, counted(&mut connection)), (2, 2));
+    }
+}
+
+/// Locks of a call, held by hand: the one on its number while it counts, and the one that says that it is admitted.
+#[test]
+fn a_call_waits_for_one_that_still_counts_and_is_refused_only_when_that_is_admitted() {
+    for (minute, hour) in limits_of(1) {
+        for is_admitted in [false, true] {
+            let mut connection = world();
+            set_limits(&mut connection, &minute, &hour);
+            let [(mut first, call1), (mut second, call2)] = callers(&mut connection);
+            let lock = |seed: i32| {
+                with_ids(&format!(
+                    "SELECT pg_advisory_xact_lock(hashtextextended('parlant tool call ' || :tool1 || ' 1', {seed}))"
+                ))
+            };
+            first.run(&format!("BEGIN; {}", lock(0)));
+            let process_id: i32 = second.value("SELECT pg_backend_pid()");
+            let running = second.start(&call2);
+            let sleeps = format!(
+                "SELECT wait_event IS NOT DISTINCT FROM 'PgSleep' FROM pg_stat_activity WHERE pid = {process_id}"
+            );
+            eventually("it waits", || connection.value::<bool>(&sleeps).then_some(()));
+            if is_admitted {
+                first.run(&lock(2));
+                let (mut second, _) = running.refused("53400");
+                second.assert_refused(&call2, "53400").message("1 times");
+            } else {
+                first.run("ROLLBACK");
+                running.succeed();
+                first.assert_refused(&call1, "53400");
+            }
+            assert_eq!(counted(&mut connection), i64::from(!is_admitted));
+        }
     }
 }
 

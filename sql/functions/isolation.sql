@@ -195,6 +195,7 @@ CREATE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, pr
         ('function', 'host_tools', 'EXECUTE'),
         ('function', 'is_disabled_by', 'EXECUTE'),
         ('function', 'is_below_a_tool_call', 'EXECUTE'),
+        ('function', 'is_locked_elsewhere', 'EXECUTE'),
         ('function', 'tool_health', 'EXECUTE'),
         ('function', 'check_template_parameters', 'EXECUTE'),
         ('function', 'session_context', 'EXECUTE'),
