@@ -1,7 +1,6 @@
 """Writes bench/results/ and the newest results in README.md from the rounds in bench/results/rounds.csv."""
 
 import csv
-import os
 import pathlib
 import re
 import statistics
@@ -146,7 +145,7 @@ def machines(comparisons):
 def results(comparisons):
     yield "# Results"
     yield ""
-    yield f"{' and '.join(machines(comparisons))}. Settings: `{os.environ['SETTINGS']}` unless a side says another."
+    yield f"{' and '.join(machines(comparisons))}, unless a side says another setting."
     yield ""
     yield "Medians of the rounds, with the lowest and the highest. A ratio is the median of the ratios within each round, to"
     yield "the first side unless another is named; a cost is the inverse of a rate. What [bench/](../README.md) says of it."

@@ -1,46 +1,45 @@
 //! What applications do in the client today, on the tables of `bench/conventional/schema.sql`.
 
-use crate::database::{Text, connect};
+use crate::database::{Connection, Text};
 use crate::random::Random;
 use crate::{Result, Task};
 use parlant_core::condition::{Condition, Outcome, Variables};
-use postgres::types::{ToSql, Type};
-use postgres::{Client, Row, Statement};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Row, Statement};
 
 const ENTER: &str = "SELECT set_config('role', 'application', true), set_config('app.user_id', 'user_1', true)";
 
 /// A connection with the statements that a task prepared on it.
 struct Prepared {
-    connection: Client,
+    connection: Connection,
     statements: HashMap<&'static str, Statement>,
     random: Random,
 }
 
 impl Prepared {
     fn new(client: u64, statements: &[&'static str]) -> Result<Prepared> {
-        let mut connection = connect()?;
+        let connection = Connection::open()?;
         let mut prepared = HashMap::new();
-        for sql in statements.iter().chain([&ENTER]) {
+        for sql in statements.iter().chain(&["BEGIN", ENTER, "COMMIT"]) {
             prepared.insert(*sql, connection.prepare(sql)?);
         }
         Ok(Prepared { connection, statements: prepared, random: Random::of(client) })
     }
 
     fn begin(&mut self) -> Result<()> {
-        self.connection.batch_execute("BEGIN")?;
+        self.rows("BEGIN", &[])?;
         self.rows(ENTER, &[]).map(drop)
     }
 
     fn commit(&mut self) -> Result<()> {
-        Ok(self.connection.batch_execute("COMMIT")?)
+        self.rows("COMMIT", &[]).map(drop)
     }
 
     fn rows(&mut self, sql: &'static str, values: &[&str]) -> Result<Vec<Row>> {
         let values: Vec<Text> = values.iter().map(|value| Text((*value).to_owned())).collect();
-        let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
-        Ok(self.connection.query(&self.statements[sql], &parameters)?)
+        Ok(self.connection.query(&self.statements[sql], &values)?)
     }
 
     fn row(&mut self, sql: &'static str, values: &[&str]) -> Result<Row> {

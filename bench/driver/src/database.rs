@@ -2,21 +2,56 @@
 
 use crate::Result;
 use bytes::BytesMut;
-use postgres::types::{Format, IsNull, ToSql, Type};
-use postgres::{Client, NoTls};
+use futures_util::future::join_all;
 use std::env;
 use std::error::Error;
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::types::{Format, IsNull, ToSql, Type};
+use tokio_postgres::{Client, NoTls, Row, Statement};
 
-/// A connection as the environment and the side's `CONNECT` say.
-pub(crate) fn connect() -> Result<Client> {
-    let mut words = format!("host={}", env::var("PGHOST")?);
-    let chosen = env::var("CONNECT").unwrap_or_default();
-    for (key, variable) in [("user", "PGUSER"), ("dbname", "PGDATABASE")] {
-        if !chosen.contains(&format!("{key}=")) {
-            words += &format!(" {key}={}", env::var(variable)?);
+/// What a query came to.
+pub(crate) type Answer = std::result::Result<Vec<Row>, tokio_postgres::Error>;
+
+pub(crate) struct Connection {
+    runtime: Runtime,
+    client: Client,
+}
+
+impl Connection {
+    /// As the environment and the side's `CONNECT` say.
+    pub(crate) fn open() -> Result<Connection> {
+        let mut words = format!("host={}", env::var("PGHOST")?);
+        let chosen = env::var("CONNECT").unwrap_or_default();
+        for (key, variable) in [("user", "PGUSER"), ("dbname", "PGDATABASE")] {
+            if !chosen.contains(&format!("{key}=")) {
+                words += &format!(" {key}={}", env::var(variable)?);
+            }
         }
+        let runtime = Builder::new_current_thread().enable_io().build()?;
+        let (client, connection) = runtime.block_on(tokio_postgres::connect(&format!("{words} {chosen}"), NoTls))?;
+        runtime.spawn(connection);
+        Ok(Connection { runtime, client })
     }
-    Ok(Client::connect(&format!("{words} {chosen}"), NoTls)?)
+
+    pub(crate) fn prepare(&self, sql: &str) -> Result<Statement> {
+        Ok(self.runtime.block_on(self.client.prepare(sql))?)
+    }
+
+    pub(crate) fn query(&self, statement: &Statement, values: &[Text]) -> Answer {
+        self.runtime.block_on(self.client.query(statement, &parameters(values)))
+    }
+
+    /// Sends all of them before it waits for the first answer.
+    pub(crate) fn pipeline(&self, queries: &[(&Statement, Vec<Text>)]) -> Vec<Answer> {
+        let send = async |(statement, values): &(&Statement, Vec<Text>)| {
+            self.client.query(*statement, &parameters(values)).await
+        };
+        self.runtime.block_on(join_all(queries.iter().map(send)))
+    }
+}
+
+fn parameters(values: &[Text]) -> Vec<&(dyn ToSql + Sync)> {
+    values.iter().map(|value| value as _).collect()
 }
 
 /// A value of any type as text.
@@ -37,5 +72,5 @@ impl ToSql for Text {
         Format::Text
     }
 
-    postgres::types::to_sql_checked!();
+    tokio_postgres::types::to_sql_checked!();
 }

@@ -1,7 +1,7 @@
 //! Libraries called by a Rust program that keeps what it compiled. Each call begins with a JSON text, as a program that
 //! talks to a database has it.
 
-use crate::database::connect;
+use crate::database::Connection;
 use crate::{Result, Task};
 use cel::{Context, Program};
 use jsonschema::Validator;
@@ -26,7 +26,9 @@ impl<F: FnMut(&str) -> Result<()> + Send> Task for Native<F> {
 
 /// The texts of the only column of a query.
 fn texts(sql: &str) -> Result<Vec<String>> {
-    Ok(connect()?.query(sql, &[])?.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?)
+    let connection = Connection::open()?;
+    let rows = connection.query(&connection.prepare(sql)?, &[])?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?)
 }
 
 /// The one text of a setting of the comparison, and the documents to use it with.

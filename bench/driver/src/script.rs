@@ -1,51 +1,64 @@
 //! The small part of pgbench's scripts that the sides use: `\set NAME random(LOW, HIGH)`, statements that end in `;`,
-//! those that end in `\gset` and return one row of text, and `:NAME` in them. Unlike in pgbench, a transaction that
-//! hits a unique key that another has just taken begins anew.
+//! those that end in `\gset` and return one row of text, and `:NAME` in them; from `\startpipeline` to `\endpipeline`
+//! none waits for the one before. Unlike in pgbench, a transaction that hits a unique key that another has just taken
+//! begins anew.
 
-use crate::database::{Text, connect};
+use crate::database::{Connection, Text};
 use crate::random::Random;
 use crate::{Result, Task};
-use postgres::error::SqlState;
-use postgres::types::ToSql;
-use postgres::{Client, Statement};
 use std::collections::HashMap;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Error, Row, Statement};
 
 pub(crate) struct Script {
-    connection: Client,
+    connection: Connection,
+    rollback: Statement,
     random: Random,
     ranges: Vec<(String, u64, u64)>,
-    steps: Vec<Step>,
+    /// Statements that are sent together.
+    trips: Vec<Vec<Step>>,
 }
 
-enum Step {
-    Control(String),
-    Query { statement: Statement, names: Vec<String>, keeps_row: bool },
+struct Step {
+    statement: Statement,
+    names: Vec<String>,
+    keeps_row: bool,
 }
 
 type Variables = HashMap<String, String>;
 
 impl Script {
     pub(crate) fn new(text: &str, client: u64) -> Result<Script> {
-        let mut connection = connect()?;
-        let (mut ranges, mut steps) = (Vec::new(), Vec::new());
+        let connection = Connection::open()?;
+        let (mut ranges, mut trips) = (Vec::new(), Vec::new());
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("--")).collect();
         let (settings, sql): (Vec<&str>, Vec<&str>) = lines.into_iter().partition(|line| line.starts_with(r"\set "));
         for line in settings {
             ranges.push(range(line).ok_or_else(|| format!("not understood: {line}"))?);
         }
-        for statement in sql.join("\n").replace(r"\gset", "--keep\n;").split(';') {
-            let (statement, keeps_row) = match statement.split_once("--keep") {
-                Some((statement, _)) => (statement.trim(), true),
-                None => (statement.trim(), false),
-            };
-            if ["BEGIN", "COMMIT"].contains(&statement) {
-                steps.push(Step::Control(statement.to_owned()));
-            } else if !statement.is_empty() {
-                let (sql, names) = numbered(statement);
-                steps.push(Step::Query { statement: connection.prepare(&sql)?, names, keeps_row });
+        let mut is_pipeline = false;
+        for part in sql.join("\n").replace(r"\gset", "--keep\n;").replace("pipeline\n", "pipeline;\n").split(';') {
+            let part = part.trim();
+            match part {
+                "" => {}
+                r"\startpipeline" => {
+                    is_pipeline = true;
+                    trips.push(Vec::new());
+                }
+                r"\endpipeline" => is_pipeline = false,
+                _ => {
+                    let (sql, names) = numbered(part.trim_end_matches("--keep"));
+                    let statement = connection.prepare(&sql)?;
+                    let step = Step { statement, names, keeps_row: part.ends_with("--keep") };
+                    match trips.last_mut() {
+                        Some(trip) if is_pipeline => trip.push(step),
+                        _ => trips.push(vec![step]),
+                    }
+                }
             }
         }
-        Ok(Script { connection, random: Random::of(client), ranges, steps })
+        let rollback = connection.prepare("ROLLBACK")?;
+        Ok(Script { connection, rollback, random: Random::of(client), ranges, trips })
     }
 
     fn chosen(&mut self) -> Variables {
@@ -53,24 +66,32 @@ impl Script {
         ranges.iter().map(|(name, low, high)| (name.clone(), random.between(*low, *high).to_string())).collect()
     }
 
-    fn run(&mut self, variables: &mut Variables) -> std::result::Result<(), postgres::Error> {
-        for step in &self.steps {
-            match step {
-                Step::Control(sql) => self.connection.batch_execute(sql)?,
-                Step::Query { statement, names, keeps_row } => {
-                    let values: Vec<Text> = names.iter().map(|name| Text(variables[name].clone())).collect();
-                    let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
-                    let rows = self.connection.query(statement, &parameters)?;
-                    if *keeps_row && let Some(row) = rows.first() {
-                        for (place, column) in row.columns().iter().enumerate() {
-                            variables.insert(column.name().to_owned(), row.try_get(place)?);
-                        }
-                    }
+    fn run(&self, variables: &mut Variables) -> std::result::Result<(), Error> {
+        for trip in &self.trips {
+            let values =
+                |step: &Step| -> Vec<Text> { step.names.iter().map(|name| Text(variables[name].clone())).collect() };
+            let answers = match trip.as_slice() {
+                [step] => vec![self.connection.query(&step.statement, &values(step))],
+                steps => {
+                    let queries: Vec<_> = steps.iter().map(|step| (&step.statement, values(step))).collect();
+                    self.connection.pipeline(&queries)
+                }
+            };
+            for (step, answer) in trip.iter().zip(answers) {
+                if let Some(row) = answer?.first().filter(|_| step.keeps_row) {
+                    keep(row, variables)?;
                 }
             }
         }
         Ok(())
     }
+}
+
+fn keep(row: &Row, variables: &mut Variables) -> std::result::Result<(), Error> {
+    for (place, column) in row.columns().iter().enumerate() {
+        variables.insert(column.name().to_owned(), row.try_get(place)?);
+    }
+    Ok(())
 }
 
 impl Task for Script {
@@ -81,7 +102,7 @@ impl Task for Script {
             match self.run(&mut variables) {
                 Ok(()) => return Ok(errors),
                 Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
-                    self.connection.batch_execute("ROLLBACK")?;
+                    self.connection.query(&self.rollback, &[])?;
                     errors += 1;
                 }
                 Err(error) => return Err(error.into()),

@@ -1,0 +1,6 @@
+-- the least of row-level security: set_config and reading a copy whose policy looks at the setting
+-- connect: user=application port=6432
+-- protocol: simple
+\set w random(1, 10)
+\set n random(1, 1000)
+BEGIN\; SELECT set_config('app.workspace_id', 'workspace_:w', true)\; SELECT status, variables FROM session_copy WHERE workspace_id = 'workspace_:w' AND id = format('00000000-0000-4000-8000-%s%s', lpad(:w::text, 4, '0'), lpad(:n::text, 8, '0'))::uuid\; COMMIT;
