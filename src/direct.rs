@@ -11,7 +11,7 @@ use pgrx::pg_sys::{AttrNumber, Datum, Oid};
 use pgrx::prelude::*;
 use pgrx::{PgRelation, PgTupleDesc};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, c_int};
 use std::ptr::null_mut;
 use std::rc::Rc;
@@ -22,13 +22,18 @@ pub(crate) struct Kind {
     pub(crate) event: u32,
     /// The triggers of that event whose work the caller does. All of them must be there, and enabled.
     pub(crate) triggers: &'static [&'static CStr],
-    /// The foreign keys that the caller sees to. None matter to an update, which changes no key.
+    /// The foreign keys that the caller sees to.
     pub(crate) foreign_keys: &'static [&'static CStr],
+    /// The columns that an update changes. They may be in no key, and in no other foreign key.
+    pub(crate) changes: &'static [&'static str],
 }
+
+/// Values by column.
+pub(crate) type Values = Vec<(AttrNumber, Option<Datum>)>;
 
 /// What is compiled of a table.
 pub(crate) struct Compiled {
-    context: pg_sys::MemoryContext,
+    context: Context,
     /// By check; null without any.
     checks: *mut *mut pg_sys::ExprState,
     /// By column; null where there is none.
@@ -40,9 +45,70 @@ pub(crate) struct Compiled {
 }
 
 /// Conditions of which a row must fulfil one of each list.
-struct Policies {
+#[derive(Default)]
+pub(crate) struct Policies {
     inserting: Vec<*mut pg_sys::ExprState>,
     reading: Vec<*mut pg_sys::ExprState>,
+    /// Of a row that is to be updated, and of what it becomes.
+    updating: Vec<*mut pg_sys::ExprState>,
+    updated: Vec<*mut pg_sys::ExprState>,
+}
+
+impl Policies {
+    /// # Safety
+    /// The slot holds a row of the table, and the expression context is one for a row.
+    pub(crate) unsafe fn show(&self, slot: *mut pg_sys::TupleTableSlot, context: *mut pg_sys::ExprContext) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe { admits(&self.reading, slot, context) }
+    }
+}
+
+/// # Safety
+/// As of `Policies::show`; the conditions are boolean expressions over a row of the table.
+unsafe fn admits(
+    conditions: &[*mut pg_sys::ExprState],
+    slot: *mut pg_sys::TupleTableSlot,
+    context: *mut pg_sys::ExprContext,
+) -> bool {
+    conditions.iter().any(|condition| {
+        let mut is_null = false;
+        // SAFETY: as the caller promises.
+        unsafe {
+            (*context).ecxt_scantuple = slot;
+            let holds = pg_sys::ExecEvalExpr(*condition, context, &raw mut is_null);
+            !is_null && holds.value() & 1 == 1
+        }
+    })
+}
+
+/// Memory of what is compiled, which goes with it.
+pub(crate) struct Context(pg_sys::MemoryContext);
+
+impl Context {
+    /// Has `compile` make what lives in it.
+    pub(crate) fn filled<T>(compile: impl FnOnce() -> T) -> (Context, T) {
+        // SAFETY: the new context is current while `compile` runs, or until an error ends the statement.
+        unsafe {
+            let context = pg_sys::AllocSetContextCreateInternal(
+                pg_sys::TopMemoryContext,
+                c"parlant compiled table".as_ptr(),
+                0,
+                8 * 1024,
+                1024 * 1024,
+            );
+            let before = pg_sys::MemoryContextSwitchTo(context);
+            let compiled = compile();
+            pg_sys::MemoryContextSwitchTo(before);
+            (Context(context), compiled)
+        }
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: made by `filled`; what is in it is reached through what is kept with it only.
+        unsafe { pg_sys::MemoryContextDelete(self.0) }
+    }
 }
 
 /// What is known of a table, as of a number of changes.
@@ -55,7 +121,9 @@ struct Known {
 
 thread_local! {
     static COMPILED: RefCell<HashMap<Oid, Known>> = RefCell::default();
-    /// Grows with every change of a table that is compiled.
+    /// Tables of which anything is compiled.
+    static WATCHED: RefCell<HashSet<Oid>> = RefCell::default();
+    /// Grows with every change of such a table.
     static CHANGES: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -71,12 +139,12 @@ pub(crate) fn register_callbacks() {
 }
 
 unsafe extern "C-unwind" fn note_change(_: Datum, table: Oid) {
-    // The map may be borrowed by who called what ended here, and while a process ends it may be gone: then everything
+    // The set may be borrowed by who called what ended here, and while a process ends it may be gone: then everything
     // counts as changed.
-    let is_compiled = COMPILED.try_with(|compiled| {
-        compiled.try_borrow().map_or(true, |compiled| table == Oid::INVALID || compiled.contains_key(&table))
+    let is_watched = WATCHED.try_with(|watched| {
+        watched.try_borrow().map_or(true, |watched| table == Oid::INVALID || watched.contains(&table))
     });
-    if is_compiled.unwrap_or(false) {
+    if is_watched.unwrap_or(false) {
         count_change();
     }
 }
@@ -85,22 +153,21 @@ unsafe extern "C-unwind" fn note_function_change(_: Datum, _: c_int, _: u32) {
     count_change();
 }
 
-fn count_change() {
-    let _ = CHANGES.try_with(|changes| changes.set(changes.get().wrapping_add(1)));
+/// A number that differs after a change of this table, or of any other that something is compiled of.
+pub(crate) fn changes_of(table: Oid) -> u64 {
+    WATCHED.with_borrow_mut(|watched| watched.insert(table));
+    CHANGES.get()
 }
 
-impl Drop for Compiled {
-    fn drop(&mut self) {
-        // SAFETY: made by `Compiled::compile`; what is in it is reached through this value only.
-        unsafe { pg_sys::MemoryContextDelete(self.context) }
-    }
+fn count_change() {
+    let _ = CHANGES.try_with(|changes| changes.set(changes.get().wrapping_add(1)));
 }
 
 impl Compiled {
     /// None where rows must be written by SQL. The table is open and locked for writing.
     pub(crate) fn of(table: &PgRelation, kind: &Kind) -> Option<Rc<Compiled>> {
         let oid = table.oid();
-        let now = CHANGES.get();
+        let now = changes_of(oid);
         let known = COMPILED.with_borrow(|all| all.get(&oid).filter(|known| known.changes == now).cloned());
         if let Some(known) = known {
             return known.compiled;
@@ -117,43 +184,28 @@ impl Compiled {
     /// Whether the current role may insert rows and read them back, as far as privileges go and policies are known.
     /// Where not, an `INSERT` says why.
     pub(crate) fn may_insert(&self, table: &PgRelation, is_restricted: bool) -> bool {
-        // SAFETY: the table is there, and these settings and functions are those of the backend that runs.
-        unsafe {
-            let role = pg_sys::GetUserId();
-            let has =
-                |privilege| pg_sys::pg_class_aclcheck(table.oid(), role, privilege) == pg_sys::AclResult::ACLCHECK_OK;
-            has(pg_sys::ACL_INSERT.into())
-                && has(pg_sys::ACL_SELECT.into())
-                && !(pg_sys::XactReadOnly || pg_sys::IsInParallelMode())
-                && pg_sys::SessionReplicationRole != pg_sys::SESSION_REPLICATION_ROLE_REPLICA.cast_signed()
-                && (!is_restricted || (pg_sys::row_security && self.policies.is_some()))
-        }
+        may_write() && may(table, is_restricted, self.policies.as_ref(), &[pg_sys::ACL_INSERT, pg_sys::ACL_SELECT])
+    }
+
+    /// Whether the current role may update rows that it may read, likewise.
+    pub(crate) fn may_update(&self, table: &PgRelation, is_restricted: bool) -> bool {
+        may_write() && may(table, is_restricted, self.policies.as_ref(), &[pg_sys::ACL_UPDATE, pg_sys::ACL_SELECT])
     }
 
     fn compile(table: &PgRelation) -> Compiled {
+        let descriptor = table.tuple_desc();
         // SAFETY: the relation is open, and its description, checks, policies and indexes are read as PostgreSQL's own
-        // code reads them. What is compiled lives in the new context, which is current meanwhile.
-        unsafe {
-            let context = pg_sys::AllocSetContextCreateInternal(
-                pg_sys::TopMemoryContext,
-                c"parlant compiled table".as_ptr(),
-                0,
-                8 * 1024,
-                1024 * 1024,
-            );
-            let before = pg_sys::MemoryContextSwitchTo(context);
-            let descriptor = table.tuple_desc();
-            let compiled = Compiled {
-                context,
-                checks: checks(&*(*table.as_ptr()).rd_att),
-                defaults: (1..=descriptor.len()).map(|column| default(table, column)).collect(),
-                domains: descriptor.iter().map(|column| Domain::of_column(column.atttypid)).collect(),
-                indexes: indexes(table),
-                policies: policies(table),
-            };
-            pg_sys::MemoryContextSwitchTo(before);
-            compiled
-        }
+        // code reads them.
+        let (context, (checks, defaults, domains, indexes, policies)) = Context::filled(|| unsafe {
+            (
+                checks(&*(*table.as_ptr()).rd_att),
+                (1..=descriptor.len()).map(|column| default(table, column)).collect(),
+                descriptor.iter().map(|column| Domain::of_column(column.atttypid)).collect(),
+                indexes(table),
+                policies(table),
+            )
+        });
+        Compiled { context, checks, defaults, domains, indexes, policies }
     }
 
     /// Only such are kept compiled: B-trees over columns, which are checked at once.
@@ -161,46 +213,28 @@ impl Compiled {
         self.indexes.iter().all(|(_, info)| !info.is_null())
     }
 
-    /// A new row with these columns, whose values are of their types, and defaults in the others.
-    pub(crate) fn new_row<'a>(&'a self, table: &'a PgRelation, given: &[(AttrNumber, Option<Datum>)]) -> NewRow<'a> {
-        // SAFETY: the table is open and locked, and this was compiled since it last changed. The slot has room for as
-        // many values as the table has columns.
-        unsafe {
-            let slot = pg_sys::MakeSingleTupleTableSlot((*table.as_ptr()).rd_att, &raw const pg_sys::TTSOpsVirtual);
-            let target = Target::open(self, table);
-            let mut row = NewRow { compiled: self, table, target, slot };
-            for (n, default) in self.defaults.iter().enumerate() {
-                let column = AttrNumber::try_from(n + 1).unwrap_or_default();
-                if !given.iter().any(|(sent, _)| *sent == column) {
-                    let mut is_null = true;
-                    let value = if default.is_null() {
-                        Datum::null()
-                    } else {
-                        pg_sys::ExecEvalExpr(*default, row.target.expressions, &raw mut is_null)
-                    };
-                    row.set(&[(column, (!is_null).then_some(value))]);
-                }
-            }
-            row.set(given);
-            pg_sys::ExecStoreVirtualTuple(slot);
-            row
-        }
+    /// For writing new rows. The table is open and locked, and this was compiled since it last changed.
+    pub(crate) fn writer<'a>(&'a self, table: &'a PgRelation) -> Writer<'a> {
+        // SAFETY: as said.
+        Writer { compiled: self, table, target: Some(unsafe { Target::open(self, table) }) }
     }
 
-    /// Writes a new version of the row in the slot, if the active snapshot shows its newest.
+    /// Writes a new version of the row in the slot, if the active snapshot shows its newest. None, and nothing done,
+    /// where the policies restrict who asks and do not allow it.
     ///
     /// # Safety
     /// The slot holds a row of the table as the active snapshot sees it; the changes are of its columns and types, and
-    /// of no key.
-    pub(crate) unsafe fn update<const N: usize>(
+    /// among those of [`Kind`].
+    pub(crate) unsafe fn update(
         &self,
         table: &PgRelation,
         row: *mut pg_sys::TupleTableSlot,
-        changes: &[(AttrNumber, Datum); N],
-    ) -> pg_sys::TM_Result::Type {
-        let mut numbers = changes.map(|(column, _)| c_int::from(column));
-        let mut values = changes.map(|(_, value)| value);
-        let mut nulls = changes.map(|_| false);
+        changes: &[(AttrNumber, Option<Datum>)],
+        is_restricted: bool,
+    ) -> Option<pg_sys::TM_Result::Type> {
+        let mut numbers: Vec<_> = changes.iter().map(|(column, _)| c_int::from(*column)).collect();
+        let mut values: Vec<_> = changes.iter().map(|(_, value)| value.unwrap_or(Datum::null())).collect();
+        let mut nulls: Vec<_> = changes.iter().map(|(_, value)| value.is_none()).collect();
         // SAFETY: as the caller promises. The three arrays have as many elements as is said; the old row stays pinned
         // by its slot; what is made here is freed below, or when the transaction aborts.
         unsafe {
@@ -211,7 +245,7 @@ impl Compiled {
             let new = pg_sys::heap_modify_tuple_by_cols(
                 old,
                 (*relation).rd_att,
-                N as c_int,
+                changes.len() as c_int,
                 numbers.as_mut_ptr(),
                 values.as_mut_ptr(),
                 nulls.as_mut_ptr(),
@@ -220,26 +254,35 @@ impl Compiled {
             pg_sys::ExecStoreHeapTuple(new, slot, true);
             (*slot).tts_tableOid = table.oid();
             let mut target = Target::open(self, table);
-            pg_sys::ExecConstraints(&raw mut *target.relation, slot, target.state);
-            let mut failure = pg_sys::TM_FailureData::default();
-            let mut lock = pg_sys::LockTupleMode::LockTupleNoKeyExclusive;
-            let mut entries = Entries::default();
-            let result = pg_sys::table_tuple_update(
-                relation,
-                &raw mut (*row).tts_tid,
-                slot,
-                pg_sys::GetCurrentCommandId(true),
-                pg_sys::GetActiveSnapshot(),
-                null_mut(),
-                true,
-                &raw mut failure,
-                &raw mut lock,
-                &raw mut entries,
-            );
-            if result == pg_sys::TM_Result::TM_Ok && entries != Entries::default() {
-                target.open_indexes(self);
-                target.insert_entries(slot, entries);
-            }
+            let is_allowed = !is_restricted
+                || self.policies.as_ref().is_some_and(|policies| {
+                    admits(&policies.updating, row, target.expressions)
+                        && admits(&policies.updated, slot, target.expressions)
+                        && policies.show(slot, target.expressions)
+                });
+            let result = is_allowed.then(|| {
+                pg_sys::ExecConstraints(&raw mut *target.relation, slot, target.state);
+                let mut failure = pg_sys::TM_FailureData::default();
+                let mut lock = pg_sys::LockTupleMode::LockTupleNoKeyExclusive;
+                let mut entries = Entries::default();
+                let result = pg_sys::table_tuple_update(
+                    relation,
+                    &raw mut (*row).tts_tid,
+                    slot,
+                    pg_sys::GetCurrentCommandId(true),
+                    pg_sys::GetActiveSnapshot(),
+                    null_mut(),
+                    true,
+                    &raw mut failure,
+                    &raw mut lock,
+                    &raw mut entries,
+                );
+                if result == pg_sys::TM_Result::TM_Ok && entries != Entries::default() {
+                    target.open_indexes(self);
+                    target.insert_entries(slot, entries);
+                }
+                result
+            });
             target.close();
             pg_sys::ExecDropSingleTupleTableSlot(slot);
             result
@@ -247,83 +290,135 @@ impl Compiled {
     }
 }
 
-/// A row that is not yet in its table.
-pub(crate) struct NewRow<'a> {
+/// Writes new rows of a table.
+pub(crate) struct Writer<'a> {
     compiled: &'a Compiled,
     table: &'a PgRelation,
-    target: Target,
-    slot: *mut pg_sys::TupleTableSlot,
+    /// None once it is closed.
+    target: Option<Target>,
 }
 
-impl NewRow<'_> {
-    /// Sets columns to values of their types.
-    pub(crate) fn set(&mut self, given: &[(AttrNumber, Option<Datum>)]) {
-        for (column, value) in given {
-            let Some(n) = usize::try_from(*column).ok().and_then(|n| n.checked_sub(1)) else { continue };
-            // SAFETY: the slot has room for as many values as the table has columns.
-            unsafe {
-                *(*self.slot).tts_values.add(n) = value.unwrap_or(Datum::null());
-                *(*self.slot).tts_isnull.add(n) = value.is_none();
+/// A row that is not yet in its table.
+pub(crate) struct NewRow(*mut pg_sys::TupleTableSlot);
+
+impl Writer<'_> {
+    fn expressions(&self) -> *mut pg_sys::ExprContext {
+        self.target.as_ref().map_or(null_mut(), |target| target.expressions)
+    }
+
+    /// A new row with these columns, whose values are of their types, and defaults in the others.
+    pub(crate) fn row(&self, given: &[(AttrNumber, Option<Datum>)]) -> NewRow {
+        // SAFETY: the table is open and locked, and its defaults were compiled since it last changed.
+        unsafe {
+            let slot =
+                pg_sys::MakeSingleTupleTableSlot((*self.table.as_ptr()).rd_att, &raw const pg_sys::TTSOpsVirtual);
+            let row = NewRow(slot);
+            for (default, column) in self.compiled.defaults.iter().zip(1..) {
+                if !given.iter().any(|(sent, _)| *sent == column) {
+                    let mut is_null = true;
+                    let value = if default.is_null() {
+                        Datum::null()
+                    } else {
+                        pg_sys::ExecEvalExpr(*default, self.expressions(), &raw mut is_null)
+                    };
+                    row.set(&[(column, (!is_null).then_some(value))]);
+                }
             }
+            row.set(given);
+            pg_sys::ExecStoreVirtualTuple(slot);
+            row
         }
     }
 
     /// Whether the checks of the table hold. Raises what the domains of columns refuse.
-    pub(crate) fn passes_checks(&mut self) -> bool {
+    pub(crate) fn passes_checks(&self, row: &NewRow) -> bool {
+        let (slot, expressions) = (row.0, self.expressions());
         // SAFETY: the slot holds a row of the table, whose checks, of the number that its description has, these are;
         // one that is not enforced is null.
         unsafe {
             for (n, domain) in self.compiled.domains.iter().enumerate() {
                 if let Some(domain) = domain {
-                    let (value, is_null) = (*(*self.slot).tts_values.add(n), *(*self.slot).tts_isnull.add(n));
-                    domain.check(value, is_null, self.compiled.context);
+                    let (value, is_null) = (*(*slot).tts_values.add(n), *(*slot).tts_isnull.add(n));
+                    domain.check(value, is_null, self.compiled.context.0);
                 }
             }
-            (*self.target.expressions).ecxt_scantuple = self.slot;
+            (*expressions).ecxt_scantuple = slot;
             let constraints = (*(*self.table.as_ptr()).rd_att).constr;
             let count = if self.compiled.checks.is_null() { 0 } else { usize::from((*constraints).num_check) };
-            (0..count).all(|n| {
+            let passes = (0..count).all(|n| {
                 let check = *self.compiled.checks.add(n);
-                check.is_null() || pg_sys::ExecCheck(check, self.target.expressions)
-            })
+                check.is_null() || pg_sys::ExecCheck(check, expressions)
+            });
+            pg_sys::MemoryContextReset((*expressions).ecxt_per_tuple_memory);
+            passes
         }
     }
 
-    /// Inserts it. The caller has done, or does, what the triggers and the foreign keys of [`Kind`] would.
-    pub(crate) fn insert(mut self, is_restricted: bool) {
-        if is_restricted && !self.passes_policies() {
-            // What PostgreSQL says.
-            ereport!(
-                ERROR,
-                PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-                format!("new row violates row-level security policy for table \"{}\"", self.table.name())
-            );
+    /// Inserts rows. The caller has done, or does, what the triggers and the foreign keys of [`Kind`] would.
+    pub(crate) fn insert(mut self, rows: Vec<NewRow>, is_restricted: bool) {
+        for row in &rows {
+            if is_restricted && !self.passes_policies(row) {
+                // What PostgreSQL says.
+                ereport!(
+                    ERROR,
+                    PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                    format!("new row violates row-level security policy for table \"{}\"", self.table.name())
+                );
+            }
         }
-        // SAFETY: the slot holds a row of the table, which is open and locked. What was made for it is freed here, or
+        let Some(mut target) = self.target.take() else { return };
+        // SAFETY: the slots hold rows of the table, which is open and locked. What was made for them is freed here, or
         // when the transaction aborts.
         unsafe {
-            self.target.open_indexes(self.compiled);
-            pg_sys::ExecSimpleRelationInsert(&raw mut *self.target.relation, self.target.state, self.slot);
-            self.target.close();
-            pg_sys::ExecDropSingleTupleTableSlot(self.slot);
+            target.open_indexes(self.compiled);
+            for row in &rows {
+                pg_sys::ExecSimpleRelationInsert(&raw mut *target.relation, target.state, row.0);
+                pg_sys::MemoryContextReset((*target.expressions).ecxt_per_tuple_memory);
+            }
+            target.close();
             pg_sys::CommandCounterIncrement();
         }
     }
 
-    fn passes_policies(&self) -> bool {
-        let admits = |conditions: &[*mut pg_sys::ExprState]| {
-            conditions.iter().any(|condition| {
-                let mut is_null = false;
-                // SAFETY: the condition is a boolean expression over a row of the table, which the slot holds.
-                unsafe {
-                    (*self.target.expressions).ecxt_scantuple = self.slot;
-                    let holds = pg_sys::ExecEvalExpr(*condition, self.target.expressions, &raw mut is_null);
-                    !is_null && holds.value() & 1 == 1
-                }
-            })
-        };
-        let policies = self.compiled.policies.as_ref();
-        policies.is_some_and(|policies| admits(&policies.inserting) && admits(&policies.reading))
+    fn passes_policies(&self, row: &NewRow) -> bool {
+        let expressions = self.expressions();
+        // SAFETY: the slot holds a row of the table.
+        self.compiled.policies.as_ref().is_some_and(|policies| unsafe {
+            admits(&policies.inserting, row.0, expressions) && policies.show(row.0, expressions)
+        })
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        // After an error it goes with the transaction.
+        if let Some(target) = self.target.take().filter(|_| !std::thread::panicking()) {
+            target.close();
+        }
+    }
+}
+
+impl NewRow {
+    /// Sets columns of the table to values of their types.
+    pub(crate) fn set(&self, given: &[(AttrNumber, Option<Datum>)]) {
+        for (column, value) in given {
+            let Some(n) = usize::try_from(*column).ok().and_then(|n| n.checked_sub(1)) else { continue };
+            // SAFETY: the slot has room for as many values as the table has columns.
+            unsafe {
+                *(*self.0).tts_values.add(n) = value.unwrap_or(Datum::null());
+                *(*self.0).tts_isnull.add(n) = value.is_none();
+            }
+        }
+    }
+}
+
+impl Drop for NewRow {
+    fn drop(&mut self) {
+        // After an error it goes with the transaction.
+        if !std::thread::panicking() {
+            // SAFETY: made by `Writer::row`.
+            unsafe { pg_sys::ExecDropSingleTupleTableSlot(self.0) }
+        }
     }
 }
 
@@ -427,6 +522,62 @@ fn is_plain(table: &PgRelation, kind: &Kind) -> bool {
         && !class.relhasrules
         && !is_generated
         && triggers_are_known(table, kind)
+        && (kind.event != pg_sys::TRIGGER_TYPE_UPDATE || keys_are_known(table, kind))
+}
+
+/// Whether no key has a column that changes, and no foreign key but those that the caller sees to.
+fn keys_are_known(table: &PgRelation, kind: &Kind) -> bool {
+    let descriptor = table.tuple_desc();
+    let changes: Option<Vec<AttrNumber>> = kind
+        .changes
+        .iter()
+        .map(|name| {
+            let n = descriptor.iter().position(|column| !column.is_dropped() && column.name() == *name)?;
+            Some(AttrNumber::try_from(n).ok()? + 1)
+        })
+        .collect();
+    let Some(changes) = changes else { return false };
+    // SAFETY: the relation is open; what is kept of its keys is copied, or read before anything can change it.
+    unsafe {
+        let keys =
+            pg_sys::RelationGetIndexAttrBitmap(table.as_ptr(), pg_sys::IndexAttrBitmapKind::INDEX_ATTR_BITMAP_KEY);
+        let is_key = |column: &AttrNumber| {
+            pg_sys::bms_is_member(c_int::from(*column) - pg_sys::FirstLowInvalidHeapAttributeNumber, keys)
+        };
+        let foreign_keys = pg_sys::RelationGetFKeyList(table.as_ptr());
+        let foreign_keys = pgrx::PgList::<pg_sys::ForeignKeyCacheInfo>::from_pg(foreign_keys);
+        let is_ours = |key: &pg_sys::ForeignKeyCacheInfo| {
+            let name = pg_sys::get_constraint_name(key.conoid);
+            !name.is_null() && kind.foreign_keys.contains(&CStr::from_ptr(name))
+        };
+        let changes_foreign_key = foreign_keys.iter_ptr().any(|key| {
+            let count = usize::try_from((*key).nkeys).unwrap_or_default();
+            (&(*key).conkey)[..count].iter().any(|column| changes.contains(column)) && !is_ours(&*key)
+        });
+        !changes.iter().any(is_key) && !changes_foreign_key
+    }
+}
+
+/// Whether the transaction may write, and as one whose triggers fire.
+pub(crate) fn may_write() -> bool {
+    // SAFETY: these are settings of the backend that runs.
+    unsafe {
+        !(pg_sys::XactReadOnly || pg_sys::IsInParallelMode())
+            && pg_sys::SessionReplicationRole != pg_sys::SESSION_REPLICATION_ROLE_REPLICA.cast_signed()
+    }
+}
+
+/// Whether the current role has privileges, and policies that restrict it are known.
+pub(crate) fn may(table: &PgRelation, is_restricted: bool, policies: Option<&Policies>, privileges: &[u32]) -> bool {
+    // SAFETY: the table is there, and these settings and functions are those of the backend that runs.
+    unsafe {
+        let role = pg_sys::GetUserId();
+        let has = |privilege: &u32| {
+            let checked = pg_sys::pg_class_aclcheck(table.oid(), role, (*privilege).into());
+            checked == pg_sys::AclResult::ACLCHECK_OK
+        };
+        privileges.iter().all(has) && (!is_restricted || (pg_sys::row_security && policies.is_some()))
+    }
 }
 
 fn triggers_are_known(table: &PgRelation, kind: &Kind) -> bool {
@@ -441,6 +592,7 @@ fn triggers_are_known(table: &PgRelation, kind: &Kind) -> bool {
     let mut ours = 0;
     for trigger in triggers.iter().filter(|trigger| u32::from(trigger.tgtype.cast_unsigned()) & kind.event != 0) {
         if trigger.tgisinternal {
+            // Those of an update are for `keys_are_known`.
             // SAFETY: the trigger of a constraint has its id, and a constraint a name that ends with NUL.
             let is_known = kind.event == pg_sys::TRIGGER_TYPE_UPDATE
                 || unsafe {
@@ -551,8 +703,8 @@ unsafe fn indexes(table: &PgRelation) -> Vec<(Oid, *mut pg_sys::IndexInfo)> {
 ///
 /// # Safety
 /// The relation is open.
-unsafe fn policies(table: &PgRelation) -> Option<Policies> {
-    let mut policies = Policies { inserting: Vec::new(), reading: Vec::new() };
+pub(crate) unsafe fn policies(table: &PgRelation) -> Option<Policies> {
+    let mut policies = Policies::default();
     // SAFETY: as the caller promises: a relation with row-level security has a list of its policies.
     unsafe {
         let security = (*table.as_ptr()).rd_rsdesc;
@@ -577,6 +729,10 @@ unsafe fn policies(table: &PgRelation) -> Option<Policies> {
             }
             if is_for(pg_sys::ACL_SELECT_CHR) && !policy.qual.is_null() {
                 policies.reading.push(compiled(pg_sys::copyObjectImpl(policy.qual.cast()).cast()));
+            }
+            if is_for(pg_sys::ACL_UPDATE_CHR) && !policy.qual.is_null() {
+                policies.updating.push(compiled(pg_sys::copyObjectImpl(policy.qual.cast()).cast()));
+                policies.updated.push(compiled(pg_sys::copyObjectImpl(condition.cast()).cast()));
             }
         }
     }

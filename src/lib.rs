@@ -16,6 +16,7 @@ mod context;
 mod conversation;
 mod direct;
 mod error;
+mod find;
 mod host;
 mod identifier;
 mod install;

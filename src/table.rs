@@ -10,16 +10,23 @@ use std::ffi::{CStr, CString};
 
 /// A table of ours, locked against being dropped or changed while it is read.
 pub(crate) fn our_table(name: &str) -> Result<PgRelation, ErrorReport> {
-    open(name, pg_sys::AccessShareLock)
+    let oid = oid_of(name)?;
+    // SAFETY: the oid is that of a relation.
+    Ok(unsafe { PgRelation::with_lock(oid, pg_sys::AccessShareLock.cast_signed()) })
 }
 
-/// A table of ours, locked as by a statement that writes to it.
+/// A table of ours, locked until the transaction ends, as by a statement that writes to it.
 pub(crate) fn our_table_to_write(name: &str) -> Result<PgRelation, ErrorReport> {
     refuse_on_standby();
-    open(name, pg_sys::RowExclusiveLock)
+    let oid = oid_of(name)?;
+    // SAFETY: the oid is that of a relation. Opened without a lock, it is closed without giving up the one before.
+    unsafe {
+        pg_sys::LockRelationOid(oid, pg_sys::RowExclusiveLock.cast_signed());
+        Ok(PgRelation::with_lock(oid, pg_sys::NoLock.cast_signed()))
+    }
 }
 
-fn open(name: &str, lock: u32) -> Result<PgRelation, ErrorReport> {
+fn oid_of(name: &str) -> Result<pg_sys::Oid, ErrorReport> {
     let c_name = CString::new(name).map_err(internal)?;
     // SAFETY: both names end with NUL; what is not there has an invalid oid, and an invalid schema no relation.
     let oid = unsafe {
@@ -34,8 +41,7 @@ fn open(name: &str, lock: u32) -> Result<PgRelation, ErrorReport> {
             "Have the owner of the database call parlant.install_tables().",
         ));
     }
-    // SAFETY: the oid is that of a relation, and the lock one of those above.
-    Ok(unsafe { PgRelation::with_lock(oid, lock.cast_signed()) })
+    Ok(oid)
 }
 
 /// Rows of one of our tables, as a statement that began now would see them.
@@ -136,7 +142,7 @@ fn number(table: &PgRelation, column: &CStr) -> Result<i16, ErrorReport> {
 }
 
 /// The index of this name, unless it is gone, still being built, or of another table.
-fn usable_index(table: &PgRelation, name: &CStr) -> Option<pg_sys::Oid> {
+pub(crate) fn usable_index(table: &PgRelation, name: &CStr) -> Option<pg_sys::Oid> {
     // SAFETY: the table is open; the name ends with NUL; an index is opened only if the oid is that of a relation, and
     // is closed at the end.
     unsafe {

@@ -1,5 +1,5 @@
-//! `append_event` and the sequencer write rows without queries. Whatever a database administrator puts on the two
-//! tables must take part all the same, also in a connection that has appended before.
+//! `append_event`, the sequencer and the steps of a journey read and write rows without queries. Whatever a database
+//! administrator puts on the tables must take part all the same, also in a connection that has done so before.
 
 use parlant_tests::{Cluster, Connection, Database, load_two_workspaces, with_ids};
 
@@ -253,4 +253,252 @@ fn many_events_of_one_transaction_and_one_statement_are_numbered_in_a_row() {
     let first = offsets[0];
     assert_eq!(offsets, (first..first + 200).collect::<Vec<_>>());
     assert_counted(&mut connection);
+}
+
+#[test]
+fn a_table_that_is_written_stays_locked_until_the_transaction_ends() {
+    let mut connection = world();
+    let mut other = connection.another();
+    other.run("SET lock_timeout = '50ms'");
+    let mut is_locked = |table: &str| {
+        let sql = format!("ALTER TABLE parlant.{table} ADD CONSTRAINT never CHECK (false) NOT VALID");
+        other.assert_refused(&sql, "55P03");
+    };
+    connection.run("BEGIN");
+    append(&mut connection, "not committed");
+    is_locked("parlant_event");
+    is_locked("parlant_session");
+    connection.run("COMMIT");
+    enter(&mut connection);
+    connection.run("BEGIN");
+    step(&mut connection);
+    is_locked("parlant_event");
+    is_locked("parlant_session");
+    is_locked("parlant_journey_state");
+    connection.run("COMMIT");
+}
+
+/// Brings session1 into a journey that goes round and round, and makes a step, so that the steps after it find
+/// everything compiled.
+fn enter(connection: &mut Connection) {
+    connection.run(&with_ids(
+        r#"UPDATE parlant.parlant_session SET current_journey_id = NULL, current_state_id = NULL WHERE id = :session1;
+           SELECT parlant.enter_journey(:session1, parlant.create_journey(:agent1, '{"title": "round", "states": [
+                      {"name": "one", "type": "chat", "is_initial": true, "prompt": "?"},
+                      {"name": "two", "type": "chat", "prompt": "!"}, {"name": "end", "type": "final"}],
+                  "transitions": [{"from": "one", "to": "two"}, {"from": "two", "to": "one"},
+                                  {"from": "two", "to": "end", "condition": "enough"}]}'))"#,
+    ));
+    assert_eq!(step(connection), "two");
+}
+
+const STEP: &str = "SELECT state_name FROM parlant.advance_journey(:session1)";
+
+fn step(connection: &mut Connection) -> String {
+    connection.value(&with_ids(STEP))
+}
+
+/// The session is where its last hop led, and its counters are what its log says.
+fn assert_walked(connection: &mut Connection) {
+    let is_there: bool = connection.value(&with_ids(
+        r#"SELECT (current_journey_id, current_state_id) = (
+                      SELECT journey_id, state_id FROM parlant.parlant_event AS event
+                      WHERE session_id = session.id AND event_type = 'journey_transition'
+                      ORDER BY "offset" DESC LIMIT 1)
+           FROM parlant.parlant_session AS session WHERE id = :session1"#,
+    ));
+    assert!(is_there);
+    assert_counted(connection);
+}
+
+#[test]
+fn a_step_writes_the_row_of_its_session_once() {
+    let mut connection = world();
+    enter(&mut connection);
+    let updated =
+        "SELECT pg_stat_get_xact_tuples_updated(oid) FROM pg_class WHERE oid = 'parlant.parlant_session'::regclass";
+    connection.run("BEGIN");
+    let before: i64 = connection.value(updated);
+    step(&mut connection);
+    let written = connection.value::<i64>(updated) - before;
+    connection.run("COMMIT");
+    assert_eq!(written, 1);
+    assert_walked(&mut connection);
+}
+
+#[test]
+fn triggers_and_checks_of_others_see_a_step() {
+    let mut connection = world();
+    enter(&mut connection);
+    connection.run(
+        "CREATE TABLE seen (what text);
+         CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN INSERT INTO public.seen VALUES (TG_TABLE_NAME || ' ' || TG_OP); RETURN NULL; END $$;
+         CREATE TRIGGER see AFTER UPDATE OF current_state_id ON parlant.parlant_session
+             FOR EACH ROW EXECUTE FUNCTION see()",
+    );
+    step(&mut connection);
+    assert_eq!(connection.column::<String>("SELECT what FROM seen"), ["parlant_session UPDATE"]);
+    connection.run(
+        "DROP TRIGGER see ON parlant.parlant_session; TRUNCATE seen;
+         CREATE TRIGGER see AFTER INSERT ON parlant.parlant_event FOR EACH ROW EXECUTE FUNCTION see()",
+    );
+    step(&mut connection);
+    assert_eq!(connection.column::<String>("SELECT what FROM seen"), ["parlant_event INSERT"]);
+    connection.run(
+        "DROP TRIGGER see ON parlant.parlant_event;
+         ALTER TABLE parlant.parlant_event ADD CONSTRAINT no_way_back CHECK (content ->> 'to' <> 'one')
+             NOT VALID",
+    );
+    connection.assert_refused(&with_ids(STEP), "23514").message("no_way_back");
+    connection.run(
+        "ALTER TABLE parlant.parlant_event DROP CONSTRAINT no_way_back;
+         ALTER TABLE parlant.parlant_session ADD CONSTRAINT at_home CHECK (current_journey_id IS NULL) NOT VALID",
+    );
+    connection.assert_refused(&with_ids(STEP), "23514").message("at_home");
+    connection.run("ALTER TABLE parlant.parlant_session DROP CONSTRAINT at_home");
+    step(&mut connection);
+    assert_walked(&mut connection);
+}
+
+#[test]
+fn keys_of_others_hold_for_a_step() {
+    let mut connection = world();
+    enter(&mut connection);
+    connection.run(&with_ids(
+        "CREATE TABLE places (id uuid PRIMARY KEY);
+         INSERT INTO places SELECT current_state_id FROM parlant.parlant_session WHERE current_state_id IS NOT NULL;
+         ALTER TABLE parlant.parlant_session ADD CONSTRAINT place_is_known
+             FOREIGN KEY (current_state_id) REFERENCES places",
+    ));
+    connection.assert_refused(&with_ids(STEP), "23503").message("place_is_known");
+    connection.run(
+        "ALTER TABLE parlant.parlant_session DROP CONSTRAINT place_is_known;
+         ALTER TABLE parlant.parlant_session ADD CONSTRAINT one_a_state UNIQUE (current_state_id)",
+    );
+    step(&mut connection);
+    connection.run(&with_ids(
+        "CREATE TABLE watchers (state_id uuid CONSTRAINT watched REFERENCES parlant.parlant_session (current_state_id));
+         INSERT INTO watchers SELECT current_state_id FROM parlant.parlant_session WHERE id = :session1",
+    ));
+    connection.assert_refused(&with_ids(STEP), "23503").message("watched");
+    connection.run("DROP TABLE watchers");
+    step(&mut connection);
+    assert_walked(&mut connection);
+}
+
+#[test]
+fn policies_of_others_hold_for_a_step() {
+    let database = Cluster::shared().database();
+    let role = database.create_role("app");
+    let mut connection = world_in(&database);
+    enter(&mut connection);
+    connection.run(&format!("SELECT parlant.grant_app_role('{role}')"));
+    connection.run(
+        "SELECT parlant.grant_workspace('acme', 'olga', 'write'), parlant.grant_workspace('acme', 'rita', 'read')",
+    );
+    let mut app = connection.another_as(&role);
+    let as_user =
+        |user: &str| format!("BEGIN; SELECT parlant.enter_workspace('acme', '{user}'); {}; COMMIT", with_ids(STEP));
+    let refused = |app: &mut Connection, user: &str, sqlstate: &str, message: &str| {
+        app.assert_refused(&as_user(user), sqlstate).message(message);
+        app.run("ROLLBACK");
+    };
+    app.run(&as_user("olga"));
+    refused(&mut app, "rita", "42501", "cannot be moved");
+    let mut with_policy = |table: &str, policy: &str, sqlstate: &str, message: &str| {
+        connection.run(&format!("CREATE POLICY others ON parlant.{table} AS RESTRICTIVE {policy}"));
+        refused(&mut app, "olga", sqlstate, message);
+        connection.run(&format!("DROP POLICY others ON parlant.{table}"));
+        app.run(&as_user("olga"));
+    };
+    with_policy("parlant_session", "FOR SELECT USING (false)", "P0002", "does not exist");
+    with_policy("parlant_session", "FOR UPDATE USING (false)", "42501", "cannot be moved");
+    with_policy("parlant_session", "FOR UPDATE USING (true) WITH CHECK (false)", "42501", "others");
+    with_policy("parlant_event", "FOR INSERT WITH CHECK (false)", "42501", "others");
+    with_policy("parlant_journey", "FOR SELECT USING (false)", "55000", "is in no journey");
+    with_policy("parlant_journey_state", "FOR SELECT USING (false)", "55000", "is in no journey");
+    with_policy("parlant_journey_transition", "FOR SELECT USING (false)", "55000", "no way leads on");
+    for table in ["session", "event", "journey", "journey_state", "journey_transition"] {
+        let privilege = if table == "event" { "INSERT" } else { "SELECT" };
+        connection.run(&format!("REVOKE {privilege} ON parlant.parlant_{table} FROM {role}"));
+        refused(&mut app, "olga", "42501", "permission denied");
+        connection.run(&format!("GRANT {privilege} ON parlant.parlant_{table} TO {role}"));
+        app.run(&as_user("olga"));
+    }
+    connection.run(&format!("REVOKE UPDATE ON parlant.parlant_session FROM {role}"));
+    refused(&mut app, "olga", "42501", "permission denied");
+    assert_walked(&mut connection);
+}
+
+#[test]
+fn an_index_of_another_shape_under_the_name_of_ours_is_not_taken_for_it() {
+    let mut connection = world();
+    enter(&mut connection);
+    connection.run(
+        "DROP INDEX parlant.parlant_journey_transition_from;
+         CREATE INDEX parlant_journey_transition_from ON parlant.parlant_journey_transition (priority)",
+    );
+    step(&mut connection);
+    connection.run(
+        "DROP INDEX parlant.parlant_journey_transition_from;
+         CREATE INDEX parlant_journey_transition_from ON parlant.parlant_journey_transition
+             (workspace_id, journey_id, from_state_id) WHERE condition IS NOT NULL",
+    );
+    step(&mut connection);
+    connection.run("DROP INDEX parlant.parlant_journey_transition_from");
+    step(&mut connection);
+    assert_walked(&mut connection);
+}
+
+#[test]
+fn a_state_that_is_deleted_meanwhile_is_not_walked_into() {
+    let mut connection = world();
+    enter(&mut connection);
+    let mut other = connection.another();
+    let delete = "DELETE FROM parlant.parlant_journey_state WHERE name = 'one'";
+    // Who deletes first has the walker wait, and then refused.
+    other.run(&format!("BEGIN; {delete}"));
+    let mut running = connection.another().start(&with_ids(STEP));
+    assert!(running.blocks());
+    other.run("COMMIT");
+    let (mut walker, _) = running.refused("23503");
+    assert_walked(&mut walker);
+
+    // Who walks first has the deletion wait, which then takes the session out of the state.
+    connection.run(&with_ids(
+        "UPDATE parlant.parlant_session SET current_journey_id = NULL, current_state_id = NULL WHERE id = :session1;
+         DELETE FROM parlant.parlant_journey WHERE title = 'round'",
+    ));
+    enter(&mut connection);
+    connection.run("BEGIN");
+    assert_eq!(step(&mut connection), "one");
+    let mut running = other.start(delete);
+    assert!(running.blocks());
+    connection.run("COMMIT");
+    running.succeed();
+    let rests: i64 = connection.value(&with_ids(
+        "SELECT count(*) FROM parlant.parlant_session WHERE id = :session1 AND current_state_id IS NOT NULL",
+    ));
+    assert_eq!(rests, 0);
+}
+
+#[test]
+fn a_savepoint_takes_back_a_step() {
+    let mut connection = world();
+    enter(&mut connection);
+    connection.run("BEGIN; SAVEPOINT here");
+    assert_eq!(step(&mut connection), "one");
+    connection.run("ROLLBACK TO here");
+    assert_eq!(step(&mut connection), "one");
+    assert_eq!(step(&mut connection), "two");
+    connection.run("COMMIT");
+    assert_walked(&mut connection);
+    connection.run("BEGIN ISOLATION LEVEL SERIALIZABLE");
+    assert_eq!(step(&mut connection), "one");
+    connection.run("COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM parlant.parlant_session");
+    step(&mut connection.another());
+    connection.assert_refused(&with_ids(STEP), "40001");
+    connection.run("ROLLBACK");
+    assert_walked(&mut connection);
 }

@@ -1,20 +1,22 @@
 //! What `parlant.append_event` does of itself: see [`crate::direct`].
 
+use super::counter::Place;
 use super::ledger;
 use super::number::{Event, check_content};
 use super::session_row::{Reach, unknown_session};
 use super::settings::NOTIFY;
-use crate::direct::{Compiled, Kind, column};
+use crate::direct::{Compiled, Kind, Values, column};
 use crate::error::error;
-use crate::json::JsonbDatum;
+use crate::json::{JsonbDatum, JsonbValue};
 use crate::owner::is_restricted;
 use crate::table::our_table_to_write;
 use parlant_core::event::TYPES;
 use pgrx::PgSqlErrorCode::{ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_INVALID_TEXT_REPRESENTATION};
-use pgrx::pg_sys::AttrNumber;
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::pg_sys::{AttrNumber, Datum};
 use pgrx::prelude::*;
 use pgrx::{PgRelation, PgTupleDesc, Uuid};
+use serde_json::Value;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -38,48 +40,130 @@ fn append_directly(
     let (Some(session_id), Some(event_type), Some(content)) = (session_id, event_type, content) else {
         return Ok(None);
     };
-    // A call of a tool and its result look at each other.
-    let is_plain = TYPES.contains(&event_type) && !event_type.starts_with("tool_") && !NOTIFY.get();
-    // Inside another statement that numbers events, its account of the session goes on.
-    if !is_plain || ledger::with(|ledger| ledger.statement().is_some()) {
-        return Ok(None);
-    }
-    let table = our_table_to_write("parlant_event")?;
-    let is_restricted = is_restricted(&table);
-    let layout = Layout::of(&table).filter(|layout| layout.compiled.may_insert(&table, is_restricted));
-    let Some(Layout { compiled, columns }) = layout else { return Ok(None) };
-    let metadata = metadata.and_then(IntoDatum::into_datum);
-    if check_content(content.into_datum(), metadata, event_type, None)?.is_canned_response {
-        return Ok(None);
-    }
+    let Some(log) = Log::open()? else { return Ok(None) };
+    let columns = &log.layout.columns;
     let (tokens, cost) = (tokens.filter(|tokens| *tokens != 0), cost.filter(|cost| *cost != 0));
-    let mut given = [
-        (columns.offset, 0.into_datum()),
-        (columns.workspace_id, "".into_datum()),
-        (columns.journey_id, None),
-        (columns.state_id, None),
-        (columns.id, id.into_datum()),
-        (columns.session_id, session_id.into_datum()),
-        (columns.event_type, event_type.into_datum()),
-        (columns.content, content.into_datum()),
-        (columns.metadata, metadata),
-        (columns.tool_call_id, None),
-        (columns.idempotency_key, idempotency_key.into_datum()),
-        (columns.tokens, tokens.into_datum()),
-        (columns.cost, cost.into_datum()),
-    ];
-    let mut row = compiled.new_row(&table, &given);
-    if !row.passes_checks() {
-        return Ok(None);
+    let new = NewEvent {
+        event: Event::new(session_id, event_type, tokens, cost),
+        event_type,
+        content: content.into_datum(),
+        metadata: metadata.and_then(IntoDatum::into_datum),
+        given: vec![
+            (columns.id, id.into_datum()),
+            (columns.metadata, metadata.and_then(IntoDatum::into_datum)),
+            (columns.tool_call_id, None),
+            (columns.idempotency_key, idempotency_key.into_datum()),
+            (columns.tokens, tokens.into_datum()),
+            (columns.cost, cost.into_datum()),
+        ],
+        place: None,
+    };
+    Ok(log.append(session_id, vec![new], None)?.map(|appended| appended.first))
+}
+
+/// Moves a session to a place that is there, and logs the hops that lead to it. False, and nothing done, where that is
+/// not plainly allowed, or not all there is to do.
+///
+/// # Errors
+/// What the triggers of the tables refuse.
+pub(crate) fn walk_directly(session_id: Uuid, to: Place, hops: &[(&Value, Place)]) -> Result<bool, ErrorReport> {
+    let Some(log) = Log::open()? else { return Ok(false) };
+    let event_type = "journey_transition";
+    let hops = hops.iter().map(|(content, place)| NewEvent {
+        event: Event::new(session_id, event_type, None, None),
+        event_type,
+        content: JsonbValue((*content).clone()).into_datum(),
+        metadata: None,
+        given: Vec::new(),
+        place: Some(*place),
+    });
+    Ok(log.append(session_id, hops.collect(), Some(to))?.is_some())
+}
+
+/// The table of events, while it can be written without a query.
+struct Log {
+    table: PgRelation,
+    layout: Layout,
+    is_restricted: bool,
+}
+
+/// An event that is appended.
+struct NewEvent<'a> {
+    event: Event,
+    event_type: &'a str,
+    content: Option<Datum>,
+    /// As it is given, if it is.
+    metadata: Option<Datum>,
+    /// What is given for other columns; the others have their defaults.
+    given: Values,
+    /// Where it happens; none where the session is.
+    place: Option<Place>,
+}
+
+/// Events that are in the log now.
+struct Appended {
+    first: i32,
+}
+
+impl Log {
+    /// None where events must be written by SQL.
+    fn open() -> Result<Option<Log>, ErrorReport> {
+        // Inside another statement that numbers events, its account of the session goes on.
+        if NOTIFY.get() || ledger::with(|ledger| ledger.statement().is_some()) {
+            return Ok(None);
+        }
+        let table = our_table_to_write("parlant_event")?;
+        let is_restricted = is_restricted(&table);
+        let layout = Layout::of(&table).filter(|layout| layout.compiled.may_insert(&table, is_restricted));
+        Ok(layout.map(|layout| Log { table, layout, is_restricted }))
     }
-    let (offset, session) = Event::new(session_id, event_type, tokens, cost).take_offset()?;
-    given[0].1 = offset.into_datum();
-    given[1].1 = session.workspace_id.into_datum();
-    given[2].1 = session.journey_id.into_datum();
-    given[3].1 = session.state_id.into_datum();
-    row.set(&given[..4]);
-    row.insert(is_restricted);
-    Ok(Some(offset))
+
+    /// Appends events to a session, which goes to a place if one is given. None, and nothing done, as above.
+    fn append(
+        &self,
+        session_id: Uuid,
+        new: Vec<NewEvent<'_>>,
+        to: Option<Place>,
+    ) -> Result<Option<Appended>, ErrorReport> {
+        let Layout { compiled, columns } = &self.layout;
+        let writer = compiled.writer(&self.table);
+        let mut rows = Vec::with_capacity(new.len());
+        for new in &new {
+            // A call of a tool and its result look at each other.
+            let is_plain = TYPES.contains(&new.event_type) && !new.event_type.starts_with("tool_");
+            let checked = is_plain.then(|| check_content(new.content, new.metadata, new.event_type, None));
+            if !checked.is_some_and(|checked| checked.is_ok_and(|named| !named.is_canned_response)) {
+                return Ok(None);
+            }
+            let mut given = vec![
+                (columns.offset, 0.into_datum()),
+                (columns.workspace_id, "".into_datum()),
+                (columns.session_id, session_id.into_datum()),
+                (columns.event_type, new.event_type.into_datum()),
+                (columns.content, new.content),
+                (columns.journey_id, new.place.and_then(|place| place.journey_id).into_datum()),
+                (columns.state_id, new.place.and_then(|place| place.state_id).into_datum()),
+            ];
+            given.extend_from_slice(&new.given);
+            let row = writer.row(&given);
+            if !writer.passes_checks(&row) {
+                return Ok(None);
+            }
+            rows.push(row);
+        }
+        let (events, places): (Vec<_>, Vec<_>) = new.into_iter().map(|new| (new.event, new.place)).unzip();
+        let Some(session) = Event::take_offsets(&events, to)? else { return Ok(None) };
+        let workspace_id = session.workspace_id.into_datum();
+        for ((row, place), offset) in rows.iter().zip(places).zip(session.next..) {
+            row.set(&[(columns.offset, offset.into_datum()), (columns.workspace_id, workspace_id)]);
+            if place.is_none() {
+                let (journey_id, state_id) = (session.journey_id.into_datum(), session.state_id.into_datum());
+                row.set(&[(columns.journey_id, journey_id), (columns.state_id, state_id)]);
+            }
+        }
+        writer.insert(rows, self.is_restricted);
+        Ok(Some(Appended { first: session.next }))
+    }
 }
 
 /// Locks a session until the transaction ends, as appending to it does.
@@ -150,6 +234,7 @@ const APPENDING: Kind = Kind {
     event: pg_sys::TRIGGER_TYPE_INSERT,
     triggers: &[c"begin_numbering", c"number_event", c"count_events", c"keep_to_canned_response"],
     foreign_keys: &[c"session_is_in_the_workspace"],
+    changes: &[],
 };
 
 thread_local! {

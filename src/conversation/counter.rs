@@ -1,8 +1,9 @@
-//! Counting in a session's row without a query, because each event does it: see [`crate::direct`].
+//! Counting in a session's row, and moving it through a journey, without a query: see [`crate::direct`].
 
 use super::ledger::{Numbered, Tally};
-use crate::direct::{Compiled, Kind, column};
-use pgrx::pg_sys::{AttrNumber, Datum, Oid};
+use crate::direct::{Compiled, Kind, Values, column};
+use crate::owner::is_restricted;
+use pgrx::pg_sys::{AttrNumber, Oid};
 use pgrx::prelude::*;
 use pgrx::{PgRelation, PgTupleDesc, Uuid};
 use std::cell::RefCell;
@@ -17,22 +18,44 @@ pub(super) enum Counted {
     Undone,
 }
 
-/// Counting ends no session and moves none, which is what these triggers are about.
-const COUNTING: Kind = Kind {
+/// No session is ended, and none has a state without a journey, which is what these triggers are about. Who moves one
+/// sees to it that journey and state are there.
+const WRITING: Kind = Kind {
     event: pg_sys::TRIGGER_TYPE_UPDATE,
     triggers: &[c"keep_session", c"leave_state_with_journey", c"set_ended_at"],
-    foreign_keys: &[],
+    foreign_keys: &[c"journey_belongs_to_the_agent", c"state_belongs_to_the_journey"],
+    changes: &[
+        "current_journey_id",
+        "current_state_id",
+        "event_count",
+        "message_count",
+        "tokens_used",
+        "cost",
+        "last_activity_at",
+        "updated_at",
+    ],
 };
 
 /// `last_activity_at` is in an index, which most events need not pay for: it moves by at least this much.
 const ACTIVITY_STEP: i64 = 60_000_000;
 
-/// Adds to the row of a session, waiting for whoever holds it, if it is within what the restrictions name.
-pub(super) fn count(table: &PgRelation, session: Uuid, within: &Restrictions<'_>, tally: Tally) -> Counted {
+/// Adds to the row of a session, waiting for whoever holds it, if it is within what the restrictions name. A move is
+/// the current role's own, and undone where it is not plainly allowed.
+pub(super) fn count(
+    table: &PgRelation,
+    session: Uuid,
+    within: &Restrictions<'_>,
+    tally: Tally,
+    to: Option<Place>,
+) -> Counted {
     let Some(layout) = Layout::of(table) else { return Counted::Undone };
+    let is_restricted = to.is_some() && is_restricted(table);
+    if to.is_some() && !layout.compiled.may_update(table, is_restricted) {
+        return Counted::Undone;
+    }
     loop {
         pgrx::check_for_interrupts!();
-        match layout.try_count(table, session, within, tally) {
+        match layout.try_count(table, session, within, &Change { tally, to, is_restricted }) {
             Attempt::Ended(counted) => return counted,
             // SAFETY: reads a number of the transaction that runs.
             // A transaction with one snapshot for all statements must fail here, which SQL does.
@@ -48,6 +71,20 @@ pub(super) fn count(table: &PgRelation, session: Uuid, within: &Restrictions<'_>
 pub(super) struct Restrictions<'a> {
     pub(super) workspace_id: Option<&'a str>,
     pub(super) customer_id: Option<&'a str>,
+}
+
+/// A journey and a state of it, or neither.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) journey_id: Option<Uuid>,
+    pub(crate) state_id: Option<Uuid>,
+}
+
+/// What is written to a row.
+struct Change {
+    tally: Tally,
+    to: Option<Place>,
+    is_restricted: bool,
 }
 
 enum Attempt {
@@ -87,7 +124,7 @@ thread_local! {
 
 impl Layout {
     fn of(table: &PgRelation) -> Option<Layout> {
-        let compiled = Compiled::of(table, &COUNTING)?;
+        let compiled = Compiled::of(table, &WRITING)?;
         let known = LAYOUT
             .with_borrow(|layout| layout.as_ref().filter(|layout| Rc::ptr_eq(&layout.compiled, &compiled)).cloned());
         known.or_else(|| {
@@ -99,7 +136,7 @@ impl Layout {
         })
     }
 
-    fn try_count(&self, table: &PgRelation, session: Uuid, within: &Restrictions<'_>, tally: Tally) -> Attempt {
+    fn try_count(&self, table: &PgRelation, session: Uuid, within: &Restrictions<'_>, change: &Change) -> Attempt {
         // SAFETY: the relation is open and locked for writing, and its layout was read since it last changed. Each
         // call is what the executor does for an UPDATE: a command of its own with a new snapshot, a scan of a unique
         // index, a new version of the row that the slot pins. What is opened here is closed below, or by the abort
@@ -109,7 +146,7 @@ impl Layout {
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
             let row = pg_sys::table_slot_create(table.as_ptr(), null_mut());
             let attempt = if self.find(table, session, row) {
-                self.count_row(table, row, within, tally)
+                self.count_row(table, row, within, change)
             } else {
                 Attempt::Ended(Counted::NoRow)
             };
@@ -154,7 +191,7 @@ impl Layout {
         table: &PgRelation,
         row: *mut pg_sys::TupleTableSlot,
         within: &Restrictions<'_>,
-        tally: Tally,
+        change: &Change,
     ) -> Attempt {
         let columns = &self.columns;
         // SAFETY: as the caller promises; the columns have these types, as `Columns::of` has seen.
@@ -166,13 +203,13 @@ impl Layout {
             return Attempt::Ended(Counted::NoRow);
         }
         // SAFETY: as above.
-        let changes = unsafe { self.changes(row, tally) };
+        let changes = unsafe { self.changes(row, change) };
         // The SQL of it says what is out of range.
         let Some((changes, next)) = changes else { return Attempt::Ended(Counted::Undone) };
         // SAFETY: as above.
         unsafe {
-            match self.compiled.update(table, row, &changes) {
-                pg_sys::TM_Result::TM_Ok => {
+            match self.compiled.update(table, row, &changes, change.is_restricted) {
+                Some(pg_sys::TM_Result::TM_Ok) => {
                     let text = |column| value::<String>(row, column).unwrap_or_default();
                     let mut numbered =
                         Numbered::new(workspace_id.unwrap_or_default(), text(columns.status), text(columns.mode), next);
@@ -180,7 +217,7 @@ impl Layout {
                     numbered.state_id = value(row, columns.state_id);
                     Attempt::Ended(Counted::Row(numbered))
                 }
-                pg_sys::TM_Result::TM_Updated | pg_sys::TM_Result::TM_Deleted => Attempt::Overtaken,
+                Some(pg_sys::TM_Result::TM_Updated | pg_sys::TM_Result::TM_Deleted) => Attempt::Overtaken,
                 _ => Attempt::Ended(Counted::Undone),
             }
         }
@@ -191,11 +228,7 @@ impl Layout {
     ///
     /// # Safety
     /// The slot holds a row of the table.
-    unsafe fn changes(
-        &self,
-        row: *mut pg_sys::TupleTableSlot,
-        tally: Tally,
-    ) -> Option<([(AttrNumber, Datum); 6], i32)> {
+    unsafe fn changes(&self, row: *mut pg_sys::TupleTableSlot, change: &Change) -> Option<(Values, i32)> {
         // SAFETY: as the caller promises; the columns have these types, as `Columns::of` has seen.
         let number = |column| unsafe { value::<i32>(row, column) }.unwrap_or_default();
         // SAFETY: as above; the clock is that of the transaction that runs.
@@ -204,17 +237,21 @@ impl Layout {
             // A time in UTC without zone has the number of the time with zone.
             (last_activity_at.unwrap_or_default(), pg_sys::GetCurrentTransactionStartTimestamp())
         };
-        let columns = &self.columns;
+        let (columns, tally) = (&self.columns, change.tally);
         let sum = |column, more: i64| i32::try_from(i64::from(number(column)).checked_add(more)?).ok();
         let moved = if last_activity_at < now - ACTIVITY_STEP { now } else { last_activity_at };
-        let changes = [
-            (columns.event_count, sum(columns.event_count, tally.events.into())?.into()),
-            (columns.message_count, sum(columns.message_count, tally.messages.into())?.into()),
-            (columns.tokens_used, sum(columns.tokens_used, tally.tokens)?.into()),
-            (columns.cost, sum(columns.cost, tally.cost)?.into()),
-            (columns.last_activity_at, moved.into()),
-            (columns.updated_at, now.into()),
+        let mut changes = vec![
+            (columns.event_count, sum(columns.event_count, tally.events.into())?.into_datum()),
+            (columns.message_count, sum(columns.message_count, tally.messages.into())?.into_datum()),
+            (columns.tokens_used, sum(columns.tokens_used, tally.tokens)?.into_datum()),
+            (columns.cost, sum(columns.cost, tally.cost)?.into_datum()),
+            (columns.last_activity_at, Some(moved.into())),
+            (columns.updated_at, Some(now.into())),
         ];
+        if let Some(to) = change.to {
+            changes.push((columns.journey_id, to.journey_id.into_datum()));
+            changes.push((columns.state_id, to.state_id.into_datum()));
+        }
         Some((changes, number(columns.event_count)))
     }
 }

@@ -18,6 +18,8 @@ mod session_row;
 mod settings;
 mod totals;
 
+pub(crate) use append::walk_directly;
+pub(crate) use counter::Place;
 pub(crate) use ledger::register_callbacks;
 pub(crate) use session_row::recount;
 pub(crate) use settings::define_settings;

@@ -1,5 +1,6 @@
 //! One new event: what it must be, and its number.
 
+use super::counter::Place;
 use super::ledger::{self, Assigned, Numbered, Tally};
 use super::session_row::{Reach, unknown_session};
 use super::settings::MAX_EVENT_BYTES;
@@ -44,12 +45,23 @@ impl Event {
         Event { session_id, workspace_id: None, event_type: event_type.to_owned(), offset: None, tally }
     }
 
-    /// Locks its session by counting it there, and takes the next offset if the session accepts it. Not for the call
-    /// of a tool or its result.
-    pub(super) fn take_offset(&self) -> Result<(i32, Numbered), ErrorReport> {
-        let session = hold(self, false)?.ok_or_else(|| unknown_session(self.session_id))?;
-        accept(self, session.next, &session, None)?;
-        Ok((session.next, session))
+    /// Locks the session of these events by counting them there, and takes the next offsets if it accepts them: the
+    /// first is the session's next. With a place the session goes there as well; then none, and nothing done, where
+    /// that is not plainly allowed. Not for calls of tools or their results.
+    pub(super) fn take_offsets(events: &[Event], to: Option<Place>) -> Result<Option<Numbered>, ErrorReport> {
+        let Some(first) = events.first() else { return Ok(None) };
+        let tally = events.iter().fold(Tally::default(), |sum, event| sum.plus(event.tally));
+        let session = match to {
+            Some(to) => {
+                Reach::of_current_role()?.and_then(|reach| reach.move_without_a_query(first.session_id, tally, to))
+            }
+            None => Some(hold(first, tally, false)?.ok_or_else(|| unknown_session(first.session_id))?),
+        };
+        let Some(session) = session else { return Ok(None) };
+        for (event, offset) in events.iter().zip(session.next..) {
+            accept(event, offset, &session, None)?;
+        }
+        Ok(Some(session))
     }
 }
 
@@ -107,7 +119,7 @@ fn next(event: &Event) -> Result<(i32, Numbered), ErrorReport> {
     let (session, written) = match held {
         Some(session) => (session, Tally::default()),
         None => {
-            let mut session = hold(event, must_not_wait)?.ok_or_else(|| no_session(event))?;
+            let mut session = hold(event, event.tally, must_not_wait)?.ok_or_else(|| no_session(event))?;
             session.next += 1;
             ledger::with(|ledger| ledger.insert(key, session.clone()));
             (session, event.tally)
@@ -128,8 +140,8 @@ fn next(event: &Event) -> Result<(i32, Numbered), ErrorReport> {
     Ok((offset, session))
 }
 
-/// Locks the session's row by counting the event in it, if it is there.
-fn hold(event: &Event, must_not_wait: bool) -> Result<Option<Numbered>, ErrorReport> {
+/// Locks the session's row by counting in it, if it is there.
+fn hold(event: &Event, tally: Tally, must_not_wait: bool) -> Result<Option<Numbered>, ErrorReport> {
     let Some(reach) = Reach::of_current_role()? else { return Ok(None) };
     // Sessions are waited for in ascending order only, so that two statements never wait for each other.
     if must_not_wait && !reach.try_lock(event.session_id)? && reach.exists(event.session_id)? {
@@ -140,7 +152,7 @@ fn hold(event: &Event, must_not_wait: bool) -> Result<Option<Numbered>, ErrorRep
             "Order the rows by session_id, or try again.",
         ));
     }
-    let session = reach.count_first(event.session_id, event.tally)?;
+    let session = reach.count_first(event.session_id, tally)?;
     Ok(session.filter(|session| event.workspace_id.as_ref().is_none_or(|id| *id == session.workspace_id)))
 }
 

@@ -15,7 +15,7 @@ use pgrx::spi::SpiTupleTable;
 use pgrx::{PgRelation, Uuid};
 use std::cell::Cell;
 
-use super::counter::{self, Counted, Restrictions};
+use super::counter::{self, Counted, Place, Restrictions};
 use super::ledger::{Numbered, Tally};
 
 /// `last_activity_at` is in an index, which most events need not pay for: it moves by at least this much.
@@ -51,7 +51,7 @@ impl Reach {
 
     /// Adds to the session's row, waiting for whoever holds it. `None` if there is no such session.
     pub(super) fn count_first(&self, session: Uuid, tally: Tally) -> Result<Option<Numbered>, ErrorReport> {
-        match self.count_without_a_query(session, tally) {
+        match self.count_without_a_query(session, tally, None) {
             Counted::Row(numbered) => return Ok(Some(numbered)),
             Counted::NoRow => return Ok(None),
             Counted::Undone => {}
@@ -77,17 +77,26 @@ impl Reach {
 
     /// Adds to the row of a session that this transaction holds, if it is still there.
     pub(super) fn count_rest(&self, session: Uuid, tally: Tally) -> Result<(), ErrorReport> {
-        if !matches!(self.count_without_a_query(session, tally), Counted::Undone) {
+        if !matches!(self.count_without_a_query(session, tally, None), Counted::Undone) {
             return Ok(());
         }
         let sql = format!("{COUNT_UP} WHERE {}", self.condition(5));
         self.run(session, Some(tally), &sql, |_| Ok(()))
     }
 
-    fn count_without_a_query(&self, session: Uuid, tally: Tally) -> Counted {
+    fn count_without_a_query(&self, session: Uuid, tally: Tally, to: Option<Place>) -> Counted {
         let within =
             Restrictions { workspace_id: self.workspace_id.as_deref(), customer_id: self.customer_id.as_deref() };
-        counter::count(&self.table, session, &within, tally)
+        counter::count(&self.table, session, &within, tally, to)
+    }
+
+    /// Moves the session to a place that is there, and counts what led there. None, and nothing done, where that is not
+    /// plainly allowed, or not all there is to do.
+    pub(super) fn move_without_a_query(&self, session: Uuid, tally: Tally, to: Place) -> Option<Numbered> {
+        match self.count_without_a_query(session, tally, Some(to)) {
+            Counted::Row(numbered) => Some(numbered),
+            Counted::NoRow | Counted::Undone => None,
+        }
     }
 
     /// Locks the session's row unless another transaction holds it.

@@ -1,6 +1,9 @@
 //! The rows that walking reads and writes. Everything is asked for with its workspace, which the session gives.
 
+use crate::conversation::{Place, walk_directly};
+use crate::direct::may_write;
 use crate::error::internal;
+use crate::find::{Finder, Key, Rows, Snapshot, Source};
 use crate::statement::{kept, refuse_on_standby};
 use pgrx::Uuid;
 use pgrx::datum::DatumWithOid;
@@ -8,6 +11,8 @@ use pgrx::pg_sys::BuiltinOid::{self, INT4OID, TEXTOID, UUIDOID};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
+use serde_json::Value;
+use std::cmp::Reverse;
 
 const SESSION: &str = "
     SELECT id, workspace_id, agent_id, status::text, current_journey_id, current_state_id, event_count
@@ -68,6 +73,56 @@ const MOVE: &str = "
 const APPEND: &str = "
     INSERT INTO parlant.parlant_event (workspace_id, session_id, event_type, content, journey_id, state_id)
     VALUES ($1, $2, 'journey_transition', $3::jsonb, $4, $5)";
+
+// The same rows where no query is needed to find them.
+
+static JOURNEY_ROW: Source = Source {
+    table: "parlant_journey",
+    index: c"parlant_journey_workspace_key",
+    columns: &[
+        ("workspace_id", pg_sys::TEXTOID),
+        ("id", pg_sys::UUIDOID),
+        ("agent_id", pg_sys::UUIDOID),
+        ("title", pg_sys::TEXTOID),
+        ("enabled", pg_sys::BOOLOID),
+        ("allow_skipping", pg_sys::BOOLOID),
+        ("allow_revisiting", pg_sys::BOOLOID),
+    ],
+    keys: 2,
+};
+
+static STATE_ROW: Source = Source {
+    table: "parlant_journey_state",
+    index: c"parlant_journey_state_journey_key",
+    columns: &[
+        ("workspace_id", pg_sys::TEXTOID),
+        ("journey_id", pg_sys::UUIDOID),
+        ("id", pg_sys::UUIDOID),
+        ("name", pg_sys::TEXTOID),
+        ("state_type", pg_sys::TEXTOID),
+        ("chat_prompt", pg_sys::TEXTOID),
+        ("tool_id", pg_sys::TEXTOID),
+        ("allow_skip", pg_sys::BOOLOID),
+    ],
+    keys: 3,
+};
+
+static WAY_ROWS: Source = Source {
+    table: "parlant_journey_transition",
+    index: c"parlant_journey_transition_from",
+    columns: &[
+        ("workspace_id", pg_sys::TEXTOID),
+        ("journey_id", pg_sys::UUIDOID),
+        ("from_state_id", pg_sys::UUIDOID),
+        ("to_state_id", pg_sys::UUIDOID),
+        ("id", pg_sys::UUIDOID),
+        ("condition", pg_sys::TEXTOID),
+        ("condition_kind", pg_sys::TEXTOID),
+        ("priority", pg_sys::INT4OID),
+        ("created_at", pg_sys::TIMESTAMPOID),
+    ],
+    keys: 3,
+};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Session {
@@ -135,6 +190,10 @@ impl Session {
     }
 
     pub(super) fn journey(&self, id: Uuid) -> Result<Option<Journey>, ErrorReport> {
+        if let Some(finder) = Finder::of(&JOURNEY_ROW)? {
+            let _snapshot = Snapshot::taken();
+            return Ok(finder.first(&self.journey_keys(id), found_journey).flatten());
+        }
         one(JOURNEY, &[TEXTOID, UUIDOID], &[self.workspace_id.as_str().into(), id.into()], |row| {
             Ok(Journey {
                 id: get(row, 1)?,
@@ -148,6 +207,10 @@ impl Session {
     }
 
     pub(super) fn state(&self, journey: Uuid, id: Uuid) -> Result<Option<State>, ErrorReport> {
+        if let Some(finder) = Finder::of(&STATE_ROW)? {
+            let _snapshot = Snapshot::taken();
+            return Ok(finder.first(&self.state_keys(journey, id), found_state).flatten());
+        }
         let values = [self.workspace_id.as_str().into(), journey.into(), id.into()];
         one(STATE, &[TEXTOID, UUIDOID, UUIDOID], &values, state)
     }
@@ -157,6 +220,10 @@ impl Session {
     }
 
     pub(super) fn ways(&self, journey: Uuid, from: Uuid) -> Result<Vec<Way>, ErrorReport> {
+        if let (Some(finder), Some(states)) = (Finder::of(&WAY_ROWS)?, Finder::of(&STATE_ROW)?) {
+            let _snapshot = Snapshot::taken();
+            return Ok(self.found_ways(&finder, &states, journey, from));
+        }
         let values = [self.workspace_id.as_str().into(), journey.into(), from.into()];
         all(WAYS, &[TEXTOID, UUIDOID, UUIDOID], &values, |row| {
             Ok(Way {
@@ -179,15 +246,88 @@ impl Session {
         Ok(text.flatten().unwrap_or_else(|| "{}".to_owned()))
     }
 
-    pub(super) fn move_to(&self, journey: Option<Uuid>, state: Option<Uuid>) -> Result<(), ErrorReport> {
-        let values = [self.workspace_id.as_str().into(), self.id.into(), journey.into(), state.into()];
-        run(MOVE, &[TEXTOID, UUIDOID, UUIDOID, UUIDOID], &values)
+    /// Writes where the session is now, then what happened on the way there: each hop with the state to which it led.
+    pub(super) fn walk(&self, to: Place, hops: &[(&Value, Place)]) -> Result<(), ErrorReport> {
+        if self.is_kept(to)? && walk_directly(self.id, to, hops)? {
+            return Ok(());
+        }
+        let values = [self.workspace_id.as_str().into(), self.id.into(), to.journey_id.into(), to.state_id.into()];
+        run(MOVE, &[TEXTOID, UUIDOID, UUIDOID, UUIDOID], &values)?;
+        for (content, place) in hops {
+            let values = [
+                self.workspace_id.as_str().into(),
+                self.id.into(),
+                content.to_string().into(),
+                place.journey_id.into(),
+                place.state_id.into(),
+            ];
+            run(APPEND, &[TEXTOID, UUIDOID, TEXTOID, UUIDOID, UUIDOID], &values)?;
+        }
+        Ok(())
     }
 
-    pub(super) fn append(&self, content: &str, journey: Uuid, state: Uuid) -> Result<(), ErrorReport> {
-        let values = [self.workspace_id.as_str().into(), self.id.into(), content.into(), journey.into(), state.into()];
-        run(APPEND, &[TEXTOID, UUIDOID, TEXTOID, UUIDOID, UUIDOID], &values)
+    /// Whether a place is sure to be there until the transaction ends. Its keys are locked for that as foreign keys do
+    /// it; where that is not plain, they do it themselves.
+    fn is_kept(&self, place: Place) -> Result<bool, ErrorReport> {
+        // SAFETY: reads a number of the transaction that runs.
+        if unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ.cast_signed() || !may_write() {
+            return Ok(false);
+        }
+        let (Some(journey), Some(state)) = (place.journey_id, place.state_id) else { return Ok(true) };
+        if (self.journey_id, self.state_id) == (place.journey_id, place.state_id) {
+            return Ok(true);
+        }
+        let (Some(journeys), Some(states)) = (Finder::of(&JOURNEY_ROW)?, Finder::of(&STATE_ROW)?) else {
+            return Ok(false);
+        };
+        let _snapshot = Snapshot::taken();
+        let journey_is_kept = self.journey_id == Some(journey) || journeys.lock_key(&self.journey_keys(journey));
+        Ok(journey_is_kept && states.lock_key(&self.state_keys(journey, state)))
     }
+
+    fn journey_keys(&self, id: Uuid) -> [Key<'_>; 2] {
+        [Key::Text(&self.workspace_id), Key::Uuid(id)]
+    }
+
+    fn state_keys(&self, journey: Uuid, id: Uuid) -> [Key<'_>; 3] {
+        [Key::Text(&self.workspace_id), Key::Uuid(journey), Key::Uuid(id)]
+    }
+
+    fn found_ways(&self, finder: &Finder, states: &Finder, journey: Uuid, from: Uuid) -> Vec<Way> {
+        let mut ways = Vec::new();
+        let mut rows = finder.rows(&self.state_keys(journey, from), pg_sys::ScanDirection::ForwardScanDirection);
+        while rows.advance() {
+            let (Some(to), Some(id)) = (rows.get(3), rows.get::<Uuid>(4)) else { continue };
+            let Some(to) = states.first(&self.state_keys(journey, to), found_state).flatten() else { continue };
+            let order = (Reverse(rows.get::<i32>(7)), rows.get::<i64>(8), *id.as_bytes());
+            let is_expression = rows.get::<String>(6).is_some_and(|kind| kind == "expression");
+            ways.push((order, Way { to, id, condition: rows.get(5), is_expression }));
+        }
+        ways.sort_by_key(|(order, _)| *order);
+        ways.into_iter().map(|(_, way)| way).collect()
+    }
+}
+
+fn found_journey(row: &Rows<'_>) -> Option<Journey> {
+    Some(Journey {
+        id: row.get(1)?,
+        agent_id: row.get(2)?,
+        title: row.get(3)?,
+        enabled: row.get(4)?,
+        allow_skipping: row.get(5)?,
+        allow_revisiting: row.get(6)?,
+    })
+}
+
+fn found_state(row: &Rows<'_>) -> Option<State> {
+    Some(State {
+        id: row.get(2)?,
+        name: row.get(3)?,
+        state_type: row.get(4)?,
+        prompt: row.get(5),
+        tool_id: row.get(6),
+        allow_skip: row.get(7)?,
+    })
 }
 
 impl Journey {

@@ -6,6 +6,7 @@
 
 use super::condition::{compiled, refusal};
 use super::rows::{Journey, Session, State, Way};
+use crate::conversation::Place;
 use crate::error::error;
 use crate::json::{JsonbOut, JsonbText};
 use parlant_core::condition::{Outcome, Variables};
@@ -300,8 +301,8 @@ fn exit_journey(
         "kind": "exit", "journey_id": journey.id.to_string(),
         "from": state.name, "from_state_id": state.id.to_string(), "to": Value::Null, "reason": reason,
     });
-    session.move_to(None, None)?;
-    session.append(&content.to_string(), journey.id, state.id)?;
+    let left = Place { journey_id: Some(journey.id), state_id: Some(state.id) };
+    session.walk(Place { journey_id: None, state_id: None }, &[(&content, left)])?;
     Ok(row(&journey, state, &[content]))
 }
 
@@ -408,10 +409,9 @@ impl Walk {
         let Some(state) = self.here else {
             return Err(crate::error::internal("a walk without a hop"));
         };
-        self.session.move_to(Some(self.journey.id), Some(state.id))?;
-        for (content, to) in &self.events {
-            self.session.append(&content.to_string(), self.journey.id, *to)?;
-        }
+        let place = |state| Place { journey_id: Some(self.journey.id), state_id: Some(state) };
+        let hops: Vec<_> = self.events.iter().map(|(content, to)| (content, place(*to))).collect();
+        self.session.walk(place(state.id), &hops)?;
         let path: Vec<_> = self.events.into_iter().map(|(content, _)| content).collect();
         Ok(row(&self.journey, state, &path))
     }
