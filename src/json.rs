@@ -1,7 +1,7 @@
 //! JSON arguments and results, in their binary form or as text. Both keep every digit, and leave reading, with its
 //! bounds, to the core.
 
-use parlant_core::jsonb::{self, Document, write};
+use parlant_core::jsonb::{self, Document, Tree, write};
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::fcinfo::{direct_function_call, direct_function_call_as_datum};
 use pgrx::prelude::*;
@@ -49,6 +49,10 @@ impl Document for Jsonb {
 
     fn value(&self) -> Result<Value, String> {
         jsonb::Jsonb(self.source()).value()
+    }
+
+    fn stored(&self) -> Option<jsonb::Jsonb<'_>> {
+        Some(jsonb::Jsonb(self.source()))
     }
 }
 
@@ -133,15 +137,22 @@ unsafe impl BoxRet for JsonbOut {
 
 pgrx::impl_sql_translatable!(JsonbOut, "jsonb");
 
-/// A `jsonb` result from a value.
-pub(crate) struct JsonbValue(pub(crate) Value);
+/// A `jsonb` result from a document.
+pub(crate) struct JsonbMade(Result<Vec<u8>, JsonbOut>);
 
-impl IntoDatum for JsonbValue {
+impl JsonbMade {
+    pub(crate) fn of<'v>(document: impl Into<Tree<'v>>) -> Self {
+        let document = document.into();
+        JsonbMade(write(&document).ok_or_else(|| JsonbOut(document.to_value().to_string())))
+    }
+}
+
+impl IntoDatum for JsonbMade {
     fn into_datum(self) -> Option<pg_sys::Datum> {
-        match write(&self.0) {
+        match self.0 {
             // A jsonb is these bytes behind the header that every varlena has.
-            Some(bytes) => bytes.as_slice().into_datum(),
-            None => JsonbOut(self.0.to_string()).into_datum(),
+            Ok(bytes) => bytes.as_slice().into_datum(),
+            Err(text) => text.into_datum(),
         }
     }
 
@@ -151,7 +162,7 @@ impl IntoDatum for JsonbValue {
 }
 
 // SAFETY: the datum is a new jsonb, or there is none and null is returned.
-unsafe impl BoxRet for JsonbValue {
+unsafe impl BoxRet for JsonbMade {
     unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
         match self.into_datum() {
             // SAFETY: the datum is of the type that the function is declared to return.
@@ -161,7 +172,7 @@ unsafe impl BoxRet for JsonbValue {
     }
 }
 
-pgrx::impl_sql_translatable!(JsonbValue, "jsonb");
+pgrx::impl_sql_translatable!(JsonbMade, "jsonb");
 
 #[cfg(any(test, feature = "pg_test"))]
 #[pg_schema]

@@ -2,7 +2,7 @@
 
 use crate::context::{CUSTOMER_ID, WORKSPACE_ID};
 use crate::error::{error, internal};
-use crate::json::{Jsonb, JsonbValue};
+use crate::json::{Jsonb, JsonbMade};
 use crate::owner::as_owner_of;
 use crate::statement::kept;
 use parlant_core::workflow::{self, Fault};
@@ -29,8 +29,8 @@ fn workflow_to_journey(
     workflow: Jsonb,
     parameters: default!(Jsonb, "'{}'"),
     tools: default!(Jsonb, "'{}'"),
-) -> Result<JsonbValue, ErrorReport> {
-    Ok(JsonbValue(workflow::to_journey(&workflow, &parameters, &tools).map_err(unfit)?.into_json()))
+) -> Result<JsonbMade, ErrorReport> {
+    Ok(JsonbMade::of(workflow::to_journey(&workflow, &parameters, &tools).map_err(unfit)?.document()))
 }
 
 fn unfit(fault: Fault) -> ErrorReport {
@@ -44,7 +44,7 @@ fn unfit(fault: Fault) -> ErrorReport {
 
 /// The workflow that a journey document makes.
 #[pg_extern(immutable, strict, parallel_safe)]
-fn journey_definition_to_workflow(definition: Jsonb) -> Result<JsonbValue, ErrorReport> {
+fn journey_definition_to_workflow(definition: Jsonb) -> Result<JsonbMade, ErrorReport> {
     let workflow = workflow::to_workflow(&definition).map_err(|fault| {
         error(
             ERRCODE_INVALID_PARAMETER_VALUE,
@@ -53,7 +53,7 @@ fn journey_definition_to_workflow(definition: Jsonb) -> Result<JsonbValue, Error
             "parlant.validate_journey_definition shows all that is wrong with it.",
         )
     })?;
-    Ok(JsonbValue(workflow))
+    Ok(JsonbMade::of(&workflow))
 }
 
 /// A workflow of the linked host as one document: the active deployed version, or else the blocks in the editor, and
@@ -66,7 +66,7 @@ fn host_workflow(
     workspace_id: &str,
     workflow_id: &str,
     draft: default!(bool, "false"),
-) -> Result<JsonbValue, ErrorReport> {
+) -> Result<JsonbMade, ErrorReport> {
     let link = PgRelation::open_with_name_and_share_lock("parlant.parlant_host_link").map_err(internal)?;
     // SAFETY: both functions only read the catalog and the backend's identity.
     let is_exempt = unsafe { pg_sys::has_bypassrls_privilege(pg_sys::GetUserId()) };
@@ -78,7 +78,7 @@ fn host_workflow(
     }
     let rows = as_owner_of(&link, || Spi::connect_mut(|client| rows(client, workspace_id, workflow_id, draft)))?;
     let rows = rows.ok_or_else(|| not_found(workflow_id))?;
-    workflow::from_host_rows(&rows).map(JsonbValue).map_err(unfit)
+    workflow::from_host_rows(&rows).map(|document| JsonbMade::of(&document)).map_err(unfit)
 }
 
 fn not_found(workflow_id: &str) -> ErrorReport {

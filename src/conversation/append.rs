@@ -7,7 +7,7 @@ use super::session_row::{Reach, unknown_session};
 use super::settings::NOTIFY;
 use crate::direct::{Compiled, Kind, Values, column};
 use crate::error::error;
-use crate::json::{JsonbDatum, JsonbValue};
+use crate::json::{JsonbDatum, JsonbMade};
 use crate::owner::is_restricted;
 use crate::table::our_table_to_write;
 use parlant_core::event::TYPES;
@@ -72,7 +72,7 @@ pub(crate) fn walk_directly(session_id: Uuid, to: Place, hops: &[(&Value, Place)
     let hops = hops.iter().map(|(content, place)| NewEvent {
         event: Event::new(session_id, event_type, None, None),
         event_type,
-        content: JsonbValue((*content).clone()).into_datum(),
+        content: JsonbMade::of(*content).into_datum(),
         metadata: None,
         given: Vec::new(),
         place: Some(*place),

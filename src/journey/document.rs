@@ -1,7 +1,7 @@
 //! Journey documents: what is wrong with one, its normal form, its diagram.
 
 use crate::error::error;
-use crate::json::{Jsonb, JsonbValue};
+use crate::json::{Jsonb, JsonbMade};
 use parlant_core::journey::{self, Finding, Reading, Severity, ToolStatus};
 use parlant_core::jsonb::Document;
 use pgrx::PgSqlErrorCode::{
@@ -112,14 +112,14 @@ fn tool_statuses(tools: &Jsonb) -> Result<HashMap<String, ToolStatus>, ErrorRepo
 /// 22030 if its keys or names are wrong, 54000 if it is over a limit, 22023 if anything else is wrong with it, with
 /// all that is wrong in DETAIL.
 #[pg_extern(immutable, parallel_safe)]
-fn checked_journey_definition(definition: Option<Jsonb>) -> Result<JsonbValue, ErrorReport> {
+fn checked_journey_definition(definition: Option<Jsonb>) -> Result<JsonbMade, ErrorReport> {
     let Reading { journey, findings, .. } = match definition {
         Some(definition) => journey::check(&definition, None),
         None => journey::check("null", None),
     };
     let errors: Vec<_> = findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
     match (journey, errors.as_slice()) {
-        (Some(journey), []) => Ok(JsonbValue(journey.into_json())),
+        (Some(journey), []) => Ok(JsonbMade::of(journey.document())),
         (journey, errors) => Err(refusal(&journey.map(|journey| journey.title).unwrap_or_default(), errors)),
     }
 }

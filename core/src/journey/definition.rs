@@ -1,6 +1,7 @@
 //! A journey as plain data.
 
-use serde_json::{Map, Value, json};
+use crate::jsonb::Tree;
+use serde_json::{Value, json};
 
 /// Most states of one journey: those of the largest workflow, which has two for a container, and some for the ends.
 pub const MAX_STATES: usize = 25_000;
@@ -178,72 +179,58 @@ impl Journey {
     /// The document in its normal form: canonical keys, and none that would only repeat a default. Reading it gives
     /// the same journey.
     #[must_use]
-    pub fn into_json(self) -> Value {
+    pub fn document(&self) -> Tree<'_> {
+        let mut members = vec![("title", Tree::Text(&self.title))];
+        members.extend(self.description.as_deref().map(|text| ("description", Tree::Text(text))));
         let usual = Journey::default();
-        let mut document = Members::default();
-        document.always("title", self.title);
-        document.unless_none("description", self.description);
-        document.unless("conditions", self.conditions, usual.conditions);
-        document.unless("enabled", self.enabled, usual.enabled);
-        document.unless("allow_skipping", self.allow_skipping, usual.allow_skipping);
-        document.unless("allow_revisiting", self.allow_revisiting, usual.allow_revisiting);
-        document.always("states", self.states.into_iter().map(State::into_json).collect::<Vec<_>>());
-        document.unless("transitions", self.transitions.into_iter().map(Transition::into_json).collect(), Vec::new());
-        let replaced = self.replaced_states.into_iter().map(|(old, new)| (old, new.into()));
-        document.unless("replaced_states", replaced.collect(), Map::new());
-        document.into_value()
+        for (key, flag, usual) in [
+            ("enabled", self.enabled, usual.enabled),
+            ("allow_skipping", self.allow_skipping, usual.allow_skipping),
+            ("allow_revisiting", self.allow_revisiting, usual.allow_revisiting),
+        ] {
+            members.extend((flag != usual).then_some((key, Tree::Bool(flag))));
+        }
+        if !self.conditions.is_empty() {
+            members.push(("conditions", Tree::array(&self.conditions, |text| Tree::Text(text))));
+        }
+        members.push(("states", Tree::array(&self.states, State::document)));
+        if !self.transitions.is_empty() {
+            members.push(("transitions", Tree::array(&self.transitions, Transition::document)));
+        }
+        if !self.replaced_states.is_empty() {
+            let replaced = self.replaced_states.iter().map(|(old, new)| (old.as_str(), Tree::Text(new)));
+            members.push(("replaced_states", Tree::Object(replaced.collect())));
+        }
+        Tree::Object(members)
     }
 }
 
 impl State {
-    pub(crate) fn into_json(self) -> Value {
-        let mut document = Members::default();
-        document.always("name", self.name);
-        document.always("type", self.state_type.name());
-        document.unless("is_initial", self.is_initial, false);
-        document.unless_none("prompt", self.prompt);
-        document.unless_none("tool_id", self.tool_id);
-        document.unless_none("tool_config", self.tool_config);
-        document.unless_none("condition", self.condition);
-        document.unless("allow_skip", self.allow_skip, true);
-        document.unless("metadata", self.metadata, Value::Object(Map::new()));
-        document.into_value()
+    pub(crate) fn document(&self) -> Tree<'_> {
+        let mut members = vec![("name", Tree::Text(&self.name)), ("type", Tree::Text(self.state_type.name()))];
+        members.extend(self.is_initial.then_some(("is_initial", Tree::Bool(true))));
+        members.extend(self.prompt.as_deref().map(|text| ("prompt", Tree::Text(text))));
+        members.extend(self.tool_id.as_deref().map(|text| ("tool_id", Tree::Text(text))));
+        members.extend(self.tool_config.as_ref().map(|config| ("tool_config", Tree::Value(config))));
+        members.extend(self.condition.as_deref().map(|text| ("condition", Tree::Text(text))));
+        members.extend((!self.allow_skip).then_some(("allow_skip", Tree::Bool(false))));
+        if self.metadata.as_object().is_none_or(|metadata| !metadata.is_empty()) {
+            members.push(("metadata", Tree::Value(&self.metadata)));
+        }
+        Tree::Object(members)
     }
 }
 
 impl Transition {
-    pub(crate) fn into_json(self) -> Value {
-        let mut document = Members::default();
-        document.always("from", self.from);
-        document.always("to", self.to);
-        document.unless_none("condition", self.condition);
-        document.unless("condition_kind", self.condition_kind.name(), ConditionKind::Natural.name());
-        document.unless("priority", self.priority, DEFAULT_PRIORITY);
-        document.into_value()
-    }
-}
-
-#[derive(Default)]
-struct Members(Map<String, Value>);
-
-impl Members {
-    fn always(&mut self, key: &str, value: impl Into<Value>) {
-        self.0.insert(key.to_owned(), value.into());
-    }
-
-    fn unless<T: Into<Value> + PartialEq>(&mut self, key: &str, value: T, usual: T) {
-        if value != usual {
-            self.always(key, value);
+    pub(crate) fn document(&self) -> Tree<'_> {
+        let mut members = vec![("from", Tree::Text(&self.from)), ("to", Tree::Text(&self.to))];
+        members.extend(self.condition.as_deref().map(|text| ("condition", Tree::Text(text))));
+        if self.condition_kind != ConditionKind::Natural {
+            members.push(("condition_kind", Tree::Text(self.condition_kind.name())));
         }
-    }
-
-    fn unless_none(&mut self, key: &str, value: Option<impl Into<Value>>) {
-        if let Some(value) = value {
-            self.always(key, value);
+        if self.priority != DEFAULT_PRIORITY {
+            members.push(("priority", Tree::Integer(self.priority.into())));
         }
-    }
-
-    fn into_value(self) -> Value {
-        Value::Object(self.0)
+        Tree::Object(members)
     }
 }

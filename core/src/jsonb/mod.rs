@@ -5,9 +5,11 @@
 
 mod numeric;
 mod read;
+mod tree;
 mod write;
 
-pub use read::Jsonb;
+pub use read::{Jsonb, Members, Node};
+pub use tree::Tree;
 pub use write::write;
 
 use serde_json::Value;
@@ -22,6 +24,11 @@ pub trait Document {
 
     /// The whole of it.
     fn value(&self) -> Result<Value, String>;
+
+    /// Its binary form, if that is what it is read from.
+    fn stored(&self) -> Option<Jsonb<'_>> {
+        None
+    }
 }
 
 impl Document for str {

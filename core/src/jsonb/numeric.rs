@@ -16,21 +16,53 @@ const SHORT_WEIGHT: u16 = 0x3F;
 /// More digits than that are left to PostgreSQL.
 const MAX_DIGITS: usize = 1000;
 
+struct Parts<'a> {
+    is_negative: bool,
+    scale: u16,
+    /// The power of 10,000 of the first digit.
+    weight: i32,
+    digits: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let (header, rest) = word(bytes)?;
+        Some(match header & IS_SPECIAL {
+            IS_SPECIAL => return None,
+            IS_SHORT => Parts {
+                is_negative: header & SHORT_NEGATIVE != 0,
+                scale: (header >> SHORT_SCALE_SHIFT) & SHORT_SCALE,
+                weight: i32::from(header & SHORT_WEIGHT) - i32::from(header & SHORT_WEIGHT_SIGN),
+                digits: rest,
+            },
+            sign => {
+                let (weight, digits) = word(rest)?;
+                let weight = i32::from(weight.cast_signed());
+                Parts { is_negative: sign == NEGATIVE, scale: header & !IS_SPECIAL, weight, digits }
+            }
+        })
+    }
+}
+
+/// The number, if it is a whole one of a size that a float holds exactly.
+pub(super) fn whole(bytes: &[u8]) -> Option<f64> {
+    let parts = Parts::of(bytes)?;
+    let mut rest = parts.digits;
+    if parts.scale != 0 || !(0..3).contains(&parts.weight) {
+        return None;
+    }
+    let mut number = 0.0;
+    for _ in 0..=parts.weight {
+        let (digit, after) = word(rest).unwrap_or_default();
+        number = number * 10_000.0 + f64::from(digit);
+        rest = after;
+    }
+    Some(if parts.is_negative { -number } else { number })
+}
+
 /// The number as PostgreSQL prints it.
 pub(super) fn text(bytes: &[u8]) -> Option<String> {
-    let (header, rest) = word(bytes)?;
-    let (is_negative, scale, weight, mut rest) = match header & IS_SPECIAL {
-        IS_SPECIAL => return None,
-        IS_SHORT => {
-            let weight = i32::from(header & SHORT_WEIGHT) - i32::from(header & SHORT_WEIGHT_SIGN);
-            let scale = (header >> SHORT_SCALE_SHIFT) & SHORT_SCALE;
-            (header & SHORT_NEGATIVE != 0, scale, weight, rest)
-        }
-        sign => {
-            let (weight, rest) = word(rest)?;
-            (sign == NEGATIVE, header & !IS_SPECIAL, i32::from(weight.cast_signed()), rest)
-        }
-    };
+    let Parts { is_negative, scale, weight, digits: mut rest } = Parts::of(bytes)?;
     let mut digits = Vec::with_capacity(rest.len() / 2);
     while let Some((digit, after)) = word(rest) {
         digits.push(digit);

@@ -2,12 +2,22 @@
 
 use super::{ARRAY, CONTAINER, COUNT, Document, FALSE, IS_END, KIND, LENGTH, MAX_DEPTH, NULL, NUMERIC, OBJECT, SCALAR};
 use super::{STRING, TRUE, aligned, numeric};
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 use std::borrow::Cow;
 
 /// A `jsonb` in its binary form, without the header that tells its length.
 #[derive(Debug, Clone, Copy)]
 pub struct Jsonb<'a>(pub &'a [u8]);
+
+impl<'a> Jsonb<'a> {
+    /// The whole of it, to be looked into.
+    #[must_use]
+    pub fn root(self) -> Node<'a> {
+        let root = Element { kind: CONTAINER, start: 0, bytes: self.0, depth: MAX_DEPTH };
+        let scalar = root.container().filter(|container| container.header & SCALAR != 0);
+        Node::Stored(scalar.and_then(|container| container.elements(0, 1).next()).unwrap_or(root))
+    }
+}
 
 impl Document for Jsonb<'_> {
     fn source(&self) -> &[u8] {
@@ -15,39 +25,190 @@ impl Document for Jsonb<'_> {
     }
 
     fn value(&self) -> Result<Value, String> {
-        match Container::of(self.0) {
-            Some(root) if root.header & SCALAR != 0 => match root.elements(0, 1).next() {
-                Some(only) => only.value(MAX_DEPTH),
-                None => Ok(Value::Null),
-            },
-            Some(root) => root.value(MAX_DEPTH),
-            None => Ok(Value::Null),
-        }
+        self.root().value()
+    }
+
+    fn stored(&self) -> Option<Jsonb<'_>> {
+        Some(*self)
     }
 }
 
+/// A part of a document, of which only that is read which is looked at.
+#[derive(Debug, Clone, Copy)]
+pub enum Node<'d> {
+    Stored(Element<'d>),
+    Parsed(&'d Value),
+}
+
+impl<'d> Node<'d> {
+    /// It and all that is in it.
+    ///
+    /// # Errors
+    /// If it is nested too deep.
+    pub fn value(self) -> Result<Value, String> {
+        match self {
+            Node::Stored(element) => element.value(),
+            Node::Parsed(value) => Ok(value.clone()),
+        }
+    }
+
+    #[must_use]
+    pub fn is_null(self) -> bool {
+        match self {
+            Node::Stored(element) => !matches!(element.kind, STRING | NUMERIC | FALSE | TRUE | CONTAINER),
+            Node::Parsed(value) => value.is_null(),
+        }
+    }
+
+    #[must_use]
+    pub fn boolean(self) -> Option<bool> {
+        match self {
+            Node::Stored(element) => match element.kind {
+                FALSE => Some(false),
+                TRUE => Some(true),
+                _ => None,
+            },
+            Node::Parsed(value) => value.as_bool(),
+        }
+    }
+
+    #[must_use]
+    pub fn number(self) -> Option<f64> {
+        match self {
+            Node::Stored(element) if element.kind == NUMERIC => {
+                let bytes = element.content().get(4..)?;
+                numeric::whole(bytes).or_else(|| numeric::text(bytes)?.parse().ok())
+            }
+            Node::Stored(_) => None,
+            Node::Parsed(value) => value.as_f64(),
+        }
+    }
+
+    #[must_use]
+    pub fn text(self) -> Option<Cow<'d, str>> {
+        match self {
+            Node::Stored(element) => (element.kind == STRING).then(|| element.text()),
+            Node::Parsed(value) => value.as_str().map(Cow::Borrowed),
+        }
+    }
+
+    /// The elements of an array.
+    #[must_use]
+    pub fn elements(self) -> Option<Elements<'d>> {
+        match self {
+            Node::Stored(element) => {
+                let array = element.container().filter(|container| container.header & ARRAY != 0)?;
+                Some(Elements::Stored(array.elements(0, array.count())))
+            }
+            Node::Parsed(value) => Some(Elements::Parsed(value.as_array()?.iter())),
+        }
+    }
+
+    /// The members of an object.
+    #[must_use]
+    pub fn members(self) -> Option<Members<'d>> {
+        match self {
+            Node::Stored(element) => {
+                let object = element.container().filter(|container| container.header & OBJECT != 0)?;
+                let count = object.count();
+                Some(Members::Stored(object.elements(0, count), object.elements(count, count)))
+            }
+            Node::Parsed(value) => Some(Members::Parsed(value.as_object()?.iter())),
+        }
+    }
+
+    /// The member of an object.
+    #[must_use]
+    pub fn get(self, key: &str) -> Option<Node<'d>> {
+        self.members()?.find_map(|(name, value)| (name == key).then_some(value))
+    }
+}
+
+/// The elements of an array.
+#[derive(Debug)]
+pub enum Elements<'d> {
+    Stored(Parts<'d>),
+    Parsed(std::slice::Iter<'d, Value>),
+}
+
+impl<'d> Iterator for Elements<'d> {
+    type Item = Node<'d>;
+
+    fn next(&mut self) -> Option<Node<'d>> {
+        match self {
+            Elements::Stored(parts) => parts.next().map(Node::Stored),
+            Elements::Parsed(values) => values.next().map(Node::Parsed),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let count = match self {
+            Elements::Stored(parts) => parts.end - parts.at,
+            Elements::Parsed(values) => values.len(),
+        };
+        (count, Some(count))
+    }
+}
+
+impl ExactSizeIterator for Elements<'_> {}
+
+/// The members of an object.
+#[derive(Debug)]
+pub enum Members<'d> {
+    /// Keys, and values.
+    Stored(Parts<'d>, Parts<'d>),
+    Parsed(serde_json::map::Iter<'d>),
+}
+
+impl<'d> Iterator for Members<'d> {
+    type Item = (Cow<'d, str>, Node<'d>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Members::Stored(keys, values) => Some((keys.next()?.text(), Node::Stored(values.next()?))),
+            Members::Parsed(members) => members.next().map(|(key, value)| (Cow::Borrowed(&**key), Node::Parsed(value))),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let count = match self {
+            Members::Stored(keys, _) => keys.end - keys.at,
+            Members::Parsed(members) => members.len(),
+        };
+        (count, Some(count))
+    }
+}
+
+impl ExactSizeIterator for Members<'_> {}
+
 /// An array, or an object: all its keys and then all its values.
+#[derive(Debug, Clone, Copy)]
 struct Container<'a> {
     header: u32,
     entries: &'a [u8],
     data: &'a [u8],
+    depth: usize,
 }
 
-struct Element<'a> {
+/// A part of a document in its binary form.
+#[derive(Debug, Clone, Copy)]
+pub struct Element<'a> {
     kind: u32,
     /// Where it begins in the data of its container, which tells how it is aligned.
     start: usize,
     bytes: &'a [u8],
+    /// How many levels may be below.
+    depth: usize,
 }
 
 impl<'a> Container<'a> {
-    fn of(bytes: &'a [u8]) -> Option<Self> {
+    fn of(bytes: &'a [u8], depth: usize) -> Option<Self> {
         let (header, rest) = bytes.split_first_chunk()?;
         let header = u32::from_ne_bytes(*header);
         let count = (header & COUNT) as usize;
         let entries = if header & OBJECT != 0 { 2 * count } else { count };
         let (entries, data) = rest.split_at_checked(entries * 4)?;
-        Some(Container { header, entries, data })
+        Some(Container { header, entries, data, depth })
     }
 
     fn count(&self) -> usize {
@@ -72,53 +233,72 @@ impl<'a> Container<'a> {
         start
     }
 
-    fn element(&self, at: usize, start: usize) -> (Element<'a>, usize) {
-        let entry = self.entry(at);
-        let length = (entry & LENGTH) as usize;
-        let end = if entry & IS_END != 0 { length } else { start + length };
-        let bytes = self.data.get(start..end).unwrap_or_default();
-        (Element { kind: entry & KIND, start, bytes }, end)
+    fn elements(self, from: usize, count: usize) -> Parts<'a> {
+        Parts { container: self, at: from, end: from + count, start: self.start(from) }
     }
+}
 
-    fn elements(&self, from: usize, count: usize) -> impl Iterator<Item = Element<'a>> {
-        let mut start = self.start(from);
-        (from..from + count).map(move |at| {
-            let (element, end) = self.element(at, start);
-            start = end;
-            element
-        })
-    }
+/// Keys, values or elements of a container.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    container: Container<'a>,
+    at: usize,
+    end: usize,
+    start: usize,
+}
 
-    fn value(&self, depth: usize) -> Result<Value, String> {
-        let inside = depth.checked_sub(1).ok_or_else(|| "recursion limit exceeded".to_owned())?;
-        if self.header & ARRAY != 0 {
-            return self.elements(0, self.count()).map(|element| element.value(inside)).collect();
+impl<'a> Iterator for Parts<'a> {
+    type Item = Element<'a>;
+
+    fn next(&mut self) -> Option<Element<'a>> {
+        if self.at == self.end {
+            return None;
         }
-        let keys = self.elements(0, self.count());
-        let values = self.elements(self.count(), self.count());
-        let members = keys.zip(values).map(|(key, value)| Ok((key.text().into_owned(), value.value(inside)?)));
-        members.collect::<Result<Map<_, _>, _>>().map(Value::Object)
+        let entry = self.container.entry(self.at);
+        let length = (entry & LENGTH) as usize;
+        let start = self.start;
+        let end = if entry & IS_END != 0 { length } else { start + length };
+        self.at += 1;
+        self.start = end;
+        let bytes = self.container.data.get(start..end).unwrap_or_default();
+        Some(Element { kind: entry & KIND, start, bytes, depth: self.container.depth.saturating_sub(1) })
     }
 }
 
 impl<'a> Element<'a> {
     fn text(&self) -> Cow<'a, str> {
-        String::from_utf8_lossy(self.bytes)
+        // Far quicker for short texts than looking for what is no UTF-8, as databases of another encoding may hold.
+        str::from_utf8(self.bytes).map_or_else(|_| String::from_utf8_lossy(self.bytes), Cow::Borrowed)
     }
 
-    fn value(&self, depth: usize) -> Result<Value, String> {
-        // What is aligned begins behind its padding.
-        let content = || self.bytes.get(aligned(self.start) - self.start..).unwrap_or_default();
+    /// What is aligned begins behind its padding.
+    fn content(&self) -> &'a [u8] {
+        self.bytes.get(aligned(self.start) - self.start..).unwrap_or_default()
+    }
+
+    fn container(&self) -> Option<Container<'a>> {
+        if self.kind == CONTAINER { Container::of(self.content(), self.depth) } else { None }
+    }
+
+    fn value(&self) -> Result<Value, String> {
         Ok(match self.kind {
             STRING => Value::String(self.text().into_owned()),
-            NUMERIC => content().get(4..).and_then(numeric::text).and_then(number).unwrap_or_default(),
+            NUMERIC => self.content().get(4..).and_then(numeric::text).and_then(number).unwrap_or_default(),
             FALSE => Value::Bool(false),
             TRUE => Value::Bool(true),
-            CONTAINER => match Container::of(content()) {
-                Some(container) => container.value(depth)?,
+            _ => match self.container() {
+                Some(_) if self.depth == 0 => return Err("recursion limit exceeded".to_owned()),
+                Some(array) if array.header & ARRAY != 0 => {
+                    array.elements(0, array.count()).map(|element| element.value()).collect::<Result<_, _>>()?
+                }
+                Some(object) => {
+                    let keys = object.elements(0, object.count());
+                    let values = object.elements(object.count(), object.count());
+                    let members = keys.zip(values).map(|(key, value)| Ok((key.text().into_owned(), value.value()?)));
+                    Value::Object(members.collect::<Result<_, String>>()?)
+                }
                 None => Value::Null,
             },
-            _ => Value::Null,
         })
     }
 }

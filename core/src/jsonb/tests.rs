@@ -2,6 +2,10 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::{Map, json};
 
+fn write(value: &Value) -> Option<Vec<u8>> {
+    super::write(&value.into())
+}
+
 fn round(value: &Value) -> Value {
     Jsonb(&write(value).unwrap()).value().unwrap()
 }
@@ -82,7 +86,40 @@ fn document() -> impl Strategy<Value = Value> {
     })
 }
 
+/// A document put together from what is looked at in place.
+fn looked_at(node: Node<'_>) -> Value {
+    if let Some(members) = node.members() {
+        return members.map(|(key, value)| (key.into_owned(), looked_at(value))).collect();
+    }
+    if let Some(elements) = node.elements() {
+        return elements.map(looked_at).collect();
+    }
+    if node.is_null() {
+        return Value::Null;
+    }
+    let text = node.text().map(|text| Value::from(text.into_owned()));
+    text.or_else(|| node.boolean().map(Value::from)).unwrap_or_else(|| node.value().unwrap())
+}
+
+#[test]
+fn numbers_are_read_in_place() {
+    for number in [0, 1, -1, 9999, 10_000, -123_456_789, 100_000_000, 999_999_999_999, i64::MAX] {
+        let value = json!(number);
+        let stored = write(&value).unwrap();
+        assert_eq!(Jsonb(&stored).root().number(), value.as_f64(), "{number}");
+    }
+    let stored = write(&json!([0.5, -1.25, "1"])).unwrap();
+    let numbers: Vec<_> = Jsonb(&stored).root().elements().unwrap().map(Node::number).collect();
+    assert_eq!(numbers, [Some(0.5), Some(-1.25), None]);
+}
+
 proptest! {
+    #[test]
+    fn what_is_looked_at_in_place_is_the_document(value in document()) {
+        prop_assert_eq!(looked_at(Jsonb(&write(&value).unwrap()).root()), value.clone());
+        prop_assert_eq!(looked_at(Node::Parsed(&value)), value);
+    }
+
     #[test]
     fn every_document_comes_back(value in document()) {
         prop_assert_eq!(round(&value), value);
@@ -90,7 +127,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), value in document(), cut in 0..300_usize) {
-        let _ = Jsonb(&bytes).value();
+        let _ = (Jsonb(&bytes).value(), Jsonb(&bytes).root().number());
         let mut bytes = write(&value).unwrap();
         bytes.truncate(cut);
         if let Some(byte) = bytes.get_mut(cut / 2) {

@@ -1,18 +1,21 @@
 //! Writing the binary form.
 
-use super::{ARRAY, CONTAINER, FALSE, IS_END, KIND, LENGTH, NULL, NUMERIC, OBJECT, SCALAR, STRIDE, STRING, TRUE};
-use super::{aligned, numeric};
+use super::{
+    ARRAY, CONTAINER, COUNT, FALSE, IS_END, KIND, LENGTH, NULL, NUMERIC, OBJECT, SCALAR, STRIDE, STRING, TRUE,
+};
+use super::{Tree, aligned, numeric};
 use serde_json::Value;
 
-/// The `jsonb` of a value, without the header that tells its length. `None` for what is PostgreSQL's to judge from the
-/// text: zero bytes, numbers with an exponent, documents that may be too large.
+/// The `jsonb` of a document, without the header that tells its length. `None` for what is PostgreSQL's to judge from
+/// the text: zero bytes, numbers with an exponent, documents that may be too large.
 #[must_use]
-pub fn write(value: &Value) -> Option<Vec<u8>> {
+pub fn write(document: &Tree<'_>) -> Option<Vec<u8>> {
     let mut writer = Writer { bytes: Vec::new() };
-    if value.is_array() || value.is_object() {
-        writer.value(value)?;
-    } else {
-        writer.container(ARRAY | SCALAR | 1, std::iter::once(Part::Value(value)))?;
+    match document {
+        Tree::Object(_) | Tree::Array(..) | Tree::Value(Value::Object(_) | Value::Array(_)) => {
+            writer.tree(document)?;
+        }
+        scalar => writer.container(ARRAY | SCALAR, 1, std::iter::once(scalar), Writer::tree)?,
     }
     (writer.bytes.len() <= LENGTH as usize).then_some(writer.bytes)
 }
@@ -21,30 +24,28 @@ struct Writer {
     bytes: Vec<u8>,
 }
 
-#[derive(Clone, Copy)]
-enum Part<'v> {
-    Key(&'v str),
-    Value(&'v Value),
-}
-
 impl Writer {
     fn pad(&mut self) {
         self.bytes.resize(aligned(self.bytes.len()), 0);
     }
 
     /// Recursion is safe: reading has bounded the depth of what values are made of.
-    fn container<'v>(&mut self, header: u32, parts: impl ExactSizeIterator<Item = Part<'v>>) -> Option<()> {
+    fn container<P>(
+        &mut self,
+        kind: u32,
+        count: usize,
+        parts: impl Iterator<Item = P>,
+        write: impl Fn(&mut Self, P) -> Option<u32>,
+    ) -> Option<()> {
         self.pad();
+        let header = kind | u32::try_from(count).ok().filter(|count| count & !COUNT == 0)?;
         self.bytes.extend(header.to_ne_bytes());
         let mut entry_at = self.bytes.len();
-        let data = entry_at + 4 * parts.len();
+        let data = entry_at + 4 * if kind & OBJECT != 0 { 2 * count } else { count };
         self.bytes.resize(data, 0);
         for (at, part) in parts.enumerate() {
             let start = self.bytes.len();
-            let kind = match part {
-                Part::Key(key) => self.text(key)?,
-                Part::Value(value) => self.value(value)?,
-            };
+            let kind = write(self, part)?;
             let is_end = at % STRIDE == 0;
             let length = u32::try_from(self.bytes.len() - if is_end { data } else { start }).ok()?;
             if length & !LENGTH != 0 {
@@ -65,6 +66,23 @@ impl Writer {
         Some(STRING)
     }
 
+    fn tree(&mut self, tree: &Tree<'_>) -> Option<u32> {
+        match tree {
+            Tree::Bool(truth) => Some(if *truth { TRUE } else { FALSE }),
+            Tree::Integer(integer) => self.number(&integer.to_string()),
+            Tree::Text(text) => self.text(text),
+            Tree::Value(value) => self.value(value),
+            Tree::Object(members) => {
+                let mut members: Vec<_> = members.iter().map(|(key, value)| (*key, value)).collect();
+                self.object(&mut members, Writer::tree)
+            }
+            Tree::Array(count, element) => {
+                self.container(ARRAY, *count, 0..*count, |writer, at| writer.tree(&element(at)))?;
+                Some(CONTAINER)
+            }
+        }
+    }
+
     fn value(&mut self, value: &Value) -> Option<u32> {
         match value {
             Value::Null => Some(NULL),
@@ -73,20 +91,26 @@ impl Writer {
             Value::Number(number) => self.number(number.as_str()),
             Value::String(text) => self.text(text),
             Value::Array(elements) => {
-                let header = ARRAY | u32::try_from(elements.len()).ok()?;
-                self.container(header, elements.iter().map(Part::Value))?;
+                self.container(ARRAY, elements.len(), elements.iter(), Writer::value)?;
                 Some(CONTAINER)
             }
             Value::Object(members) => {
-                let header = OBJECT | u32::try_from(members.len()).ok()?;
-                let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
-                sorted.sort_unstable_by(|(a, _), (b, _)| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
-                let keys = sorted.iter().map(|(key, _)| Part::Key(key));
-                let parts: Vec<Part> = keys.chain(sorted.iter().map(|(_, value)| Part::Value(value))).collect();
-                self.container(header, parts.into_iter())?;
-                Some(CONTAINER)
+                let mut members: Vec<_> = members.iter().map(|(key, value)| (key.as_str(), value)).collect();
+                self.object(&mut members, Writer::value)
             }
         }
+    }
+
+    /// All keys, shorter ones first, and then the values in their order.
+    fn object<V>(&mut self, members: &mut [(&str, &V)], write: impl Fn(&mut Self, &V) -> Option<u32>) -> Option<u32> {
+        members.sort_unstable_by(|(a, _), (b, _)| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+        let keys = members.iter().map(|(key, _)| Ok(*key));
+        let parts = keys.chain(members.iter().map(|(_, value)| Err(*value)));
+        self.container(OBJECT, members.len(), parts, |writer, part| match part {
+            Ok(key) => writer.text(key),
+            Err(value) => write(writer, value),
+        })?;
+        Some(CONTAINER)
     }
 
     fn number(&mut self, text: &str) -> Option<u32> {

@@ -74,7 +74,7 @@ impl<'j> Writer<'j> {
             replaced_states: Vec::new(),
             ..self.journey.clone()
         };
-        let marker = json!({"part": "entry", "journey": about.into_json()});
+        let marker = json!({"part": "entry", "journey": about.document().to_value()});
         self.block("parlant-start", "start_trigger", "Start", 0, Map::new(), marker);
         if let Some(initial) = self.journey.states.iter().position(|state| state.is_initial) {
             self.edge("parlant-start", initial, "source");
@@ -84,7 +84,7 @@ impl<'j> Writer<'j> {
     fn write_state(&mut self, place: usize, transitions: &[&Transition]) {
         let journey = self.journey;
         let state = &journey.states[place];
-        let exact = State { is_initial: false, ..state.clone() }.into_json();
+        let exact = State { is_initial: false, ..state.clone() }.document().to_value();
         let mut marker = json!({"part": "state", "state": exact, "place": place, "leads_on": !transitions.is_empty()});
         let id = self.ids[place].clone();
         if state.state_type == StateType::Decision {
@@ -130,7 +130,7 @@ impl<'j> Writer<'j> {
                 (false, Some(_)) => (if index == 0 { "if" } else { "else if" }.to_owned(), self.javascript(text)),
             };
             listed.push(json!({"id": id, "title": title, "value": value}));
-            rows.insert(id, transition_document(Transition::clone(transition)));
+            rows.insert(id, transition_document(transition));
         }
         let (kind, field) = if judged { ("router_v2", "routes") } else { ("condition", "conditions") };
         let fields = Map::from_iter([(field.to_owned(), json!(Value::Array(listed).to_string()))]);

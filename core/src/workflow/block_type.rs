@@ -20,7 +20,7 @@ pub(super) enum Role {
 
 impl Role {
     pub(super) fn of(block: &Block) -> Role {
-        match block.kind.as_str() {
+        match &*block.kind {
             "condition" => Role::Condition,
             "router_v2" => Role::Router,
             "router" => Role::TargetRouter,

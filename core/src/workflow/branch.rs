@@ -80,7 +80,7 @@ impl Rows {
                 let by_id = |id: &str| self.rows.iter().position(|row| row.id == id);
                 let found = id.and_then(by_id).or_else(|| by_id(handle)).or_else(|| {
                     let suffix =
-                        id.and_then(|id| Some(id.strip_prefix(&block.id)?.strip_prefix('-').unwrap_or_default()));
+                        id.and_then(|id| Some(id.strip_prefix(&*block.id)?.strip_prefix('-').unwrap_or_default()));
                     match (role, suffix, id) {
                         (Role::Router, Some(suffix), _) => self.route(suffix, 1),
                         (Role::Router, None, _) => self.route(id.unwrap_or(handle), 0),
@@ -151,7 +151,7 @@ fn rows_of_handles(block: &Block, edges: &[&Edge]) -> Vec<Row> {
             continue;
         };
         let id = handle.strip_prefix("condition-").unwrap_or(handle);
-        let suffix = id.strip_prefix(&block.id).and_then(|rest| rest.strip_prefix('-')).unwrap_or(id);
+        let suffix = id.strip_prefix(&*block.id).and_then(|rest| rest.strip_prefix('-')).unwrap_or(id);
         let rank = match suffix {
             "if" | "true" => (0, 0),
             "else" | "false" => (2, 0),

@@ -65,7 +65,7 @@ fn convert_with(
     let is_marked: Vec<bool> = markers.iter().map(is_state).collect();
     let nesting = Nesting::of(workflow, &is_marked, &mut warnings);
     let parameters = without_secrets(parameters, &mut warnings);
-    let names = workflow.blocks.iter().map(|block| (block.id.as_str(), block.name.as_deref().unwrap_or(&block.kind)));
+    let names = workflow.blocks.iter().map(|block| (&*block.id, block.name.as_deref().unwrap_or(&block.kind)));
     let references = References::new(names, parameters)?;
     let mut outgoing = vec![Vec::new(); workflow.blocks.len()];
     for (block, links) in nesting.ways.iter().enumerate() {
@@ -157,7 +157,7 @@ fn folded(nesting: &Nesting, markers: &[Option<Marker>], is_marked: &[bool]) -> 
 }
 
 struct Converter<'w> {
-    workflow: &'w Workflow,
+    workflow: &'w Workflow<'w>,
     nesting: &'w Nesting,
     markers: &'w [Option<Marker>],
     /// Blocks that are part of the state before or behind them.
@@ -168,7 +168,7 @@ struct Converter<'w> {
     /// Names of tools by the ids of what they were made of.
     tools: &'w Map<String, Value>,
     /// The edges that are kept, by the block they leave.
-    outgoing: Vec<Vec<&'w Edge>>,
+    outgoing: Vec<Vec<&'w Edge<'w>>>,
     warnings: Warnings,
     states: Vec<State>,
     names: Names,
@@ -244,11 +244,12 @@ impl Converter<'_> {
         }
         let block = &self.workflow.blocks[at];
         let role = self.nesting.roles[at];
-        let wanted = block.name.clone().unwrap_or_else(|| match block.kind.as_str() {
-            "" => "Block".to_owned(),
-            kind => kind.to_owned(),
-        });
-        let name = self.names.unique(&wanted);
+        let wanted = match (&block.name, &*block.kind) {
+            (Some(name), _) => name,
+            (None, "") => "Block",
+            (None, kind) => kind,
+        };
+        let name = self.names.unique(wanted);
         if block.name.as_deref() != Some(&name) {
             self.warnings.of_block(Code::Renamed, &block.id, format!("the state is called {name:?}"));
         }
@@ -376,7 +377,7 @@ impl Converter<'_> {
     fn fill_tool(&mut self, block: &Block, state: &mut State, cleaner: &mut Cleaner) {
         state.state_type = StateType::Tool;
         if !is_known(&block.kind) {
-            let message = match block.kind.as_str() {
+            let message = match &*block.kind {
                 "" => "the block has no type; its state calls the tool \"unknown\"".to_owned(),
                 kind => format!("Sim has no blocks of type {kind:?}; the state calls a tool of that name"),
             };
@@ -875,7 +876,7 @@ impl Converter<'_> {
         let mut mapping = BTreeMap::new();
         for (block, state) in self.workflow.blocks.iter().zip(&self.state_of) {
             if let Some(state) = state {
-                mapping.insert(block.id.clone(), self.states[*state].name.clone());
+                mapping.insert(block.id.clone().into_owned(), self.states[*state].name.clone());
             }
         }
         let mut journey = Journey {
@@ -907,22 +908,23 @@ impl Converter<'_> {
         let mut rank = vec![0; order.len()];
         order.iter().enumerate().for_each(|(at, state)| rank[*state] = at);
         self.transitions.sort_by_key(|passage| rank[passage.from]);
-        let mut seen = HashSet::new();
-        for passage in &self.transitions {
-            if seen.insert((passage.from, passage.to, passage.when.clone())) {
-                let (from, to) = (&self.states[passage.from].name, &self.states[passage.to].name);
-                let mut transition = Transition::new(from, to);
-                transition.priority = passage.priority;
-                match &passage.when {
-                    When::Always => {}
-                    When::Natural(text) => transition.condition = Some(text.clone()),
-                    When::Expression(text) => {
-                        transition.condition = Some(text.clone());
-                        transition.condition_kind = ConditionKind::Expression;
-                    }
+        let mut seen = HashSet::with_capacity(self.transitions.len());
+        let is_new: Vec<bool> =
+            self.transitions.iter().map(|passage| seen.insert((passage.from, passage.to, &passage.when))).collect();
+        journey.transitions.reserve_exact(self.transitions.len());
+        for (passage, _) in self.transitions.into_iter().zip(is_new).filter(|(_, is_new)| *is_new) {
+            let (from, to) = (&self.states[passage.from].name, &self.states[passage.to].name);
+            let mut transition = Transition::new(from, to);
+            transition.priority = passage.priority;
+            match passage.when {
+                When::Always => {}
+                When::Natural(text) => transition.condition = Some(text),
+                When::Expression(text) => {
+                    transition.condition = Some(text);
+                    transition.condition_kind = ConditionKind::Expression;
                 }
-                journey.transitions.push(transition);
             }
+            journey.transitions.push(transition);
         }
         let count = journey.transitions.len();
         if count > MAX_TRANSITIONS {

@@ -94,8 +94,8 @@ fn canonical(value: &Value, text: &mut String) {
 }
 
 /// A transition as it stands in a journey document, without the states between which it leads.
-pub(super) fn transition_document(transition: Transition) -> Value {
-    let mut document = transition.into_json();
+pub(super) fn transition_document(transition: &Transition) -> Value {
+    let mut document = transition.document().to_value();
     if let Some(members) = document.as_object_mut() {
         members.remove("from");
         members.remove("to");

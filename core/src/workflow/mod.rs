@@ -30,7 +30,7 @@ pub use read::{MAX_BLOCKS, MAX_BYTES, MAX_EDGES};
 pub use reference::{MAX_PARAMETER_BYTES, MAX_SUBSTITUTED_BYTES};
 pub use warning::{Code, Warning};
 
-use crate::jsonb::Document;
+use crate::jsonb::{Document, Tree};
 use serde_json::{Map, Value};
 
 /// Priorities of the transitions of a converted journey.
@@ -58,7 +58,7 @@ pub fn to_journey(
 ) -> Result<Conversion, Fault> {
     let parameters = object("parameters", parameters)?;
     let tools = object("tools", tools)?;
-    convert::convert(&read::read(workflow)?, &parameters, &tools)
+    convert::convert(&read::read(workflow, &mut Value::Null)?, &parameters, &tools)
 }
 
 fn object(name: &str, document: &(impl Document + ?Sized)) -> Result<Map<String, Value>, Fault> {
@@ -72,15 +72,16 @@ fn object(name: &str, document: &(impl Document + ?Sized)) -> Result<Map<String,
 impl Conversion {
     /// `{definition, mapping, warnings, workflow_id, parameters}`.
     #[must_use]
-    pub fn into_json(self) -> Value {
-        let members: [(&str, Value); 5] = [
-            ("definition", self.journey.into_json()),
-            ("mapping", self.mapping.into_iter().collect()),
-            ("warnings", self.warnings.into_iter().map(Warning::into_json).collect()),
-            ("workflow_id", self.workflow_id.into()),
-            ("parameters", self.parameters.into()),
-        ];
-        members.into_iter().collect()
+    pub fn document(&self) -> Tree<'_> {
+        let mapping = self.mapping.iter().map(|(block, state)| (block.as_str(), Tree::Text(state)));
+        let parameters = self.parameters.iter().map(|(name, value)| (name.as_str(), Tree::Value(value)));
+        Tree::Object(vec![
+            ("definition", self.journey.document()),
+            ("mapping", Tree::Object(mapping.collect())),
+            ("warnings", Tree::array(&self.warnings, Warning::document)),
+            ("workflow_id", Tree::optional_text(self.workflow_id.as_deref())),
+            ("parameters", Tree::Object(parameters.collect())),
+        ])
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Nesting {
 impl Nesting {
     pub(super) fn of(workflow: &Workflow, is_marked: &[bool], warnings: &mut Warnings) -> Nesting {
         let roles: Vec<Role> = workflow.blocks.iter().map(Role::of).collect();
-        let index: HashMap<&str, usize> = workflow.blocks.iter().enumerate().map(|(i, b)| (b.id.as_str(), i)).collect();
+        let index: HashMap<&str, usize> = workflow.blocks.iter().enumerate().map(|(i, b)| (&*b.id, i)).collect();
         let parent = parents(workflow, &index, &roles, warnings);
         let live = live(workflow, &roles, &parent, warnings);
         let edges = edges(workflow, &index, &live, is_marked, warnings);
@@ -315,9 +315,9 @@ fn edges(
     let mut leaving = vec![0_usize; live.len()];
     let mut edges = Vec::with_capacity(workflow.edges.len());
     for (at, edge) in workflow.edges.iter().enumerate() {
-        let ends = index.get(edge.source.as_str()).zip(index.get(edge.target.as_str()));
+        let ends = index.get(&*edge.source).zip(index.get(&*edge.target));
         let Some((&source, &target)) = ends else {
-            let missing = if index.contains_key(edge.source.as_str()) { &edge.target } else { &edge.source };
+            let missing = if index.contains_key(&*edge.source) { &edge.target } else { &edge.source };
             let message = format!("the workflow has no block {missing:?}");
             warnings.of_edge(Code::DanglingEdge, &edge.source, edge.id.as_deref(), message);
             continue;

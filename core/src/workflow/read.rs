@@ -1,8 +1,9 @@
 //! One tolerant reader for every form in which a workflow is found, and the plain graph it makes of it.
 
 use super::fault::{Fault, element, member};
-use crate::jsonb::Document;
+use crate::jsonb::{Document, Members, Node};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// Longest document, in bytes of its JSON text.
@@ -16,52 +17,61 @@ pub const MAX_EDGES: usize = 50_000;
 const MAX_WRAPPERS: usize = 8;
 
 #[derive(Debug, Default)]
-pub(super) struct Workflow {
+pub(super) struct Workflow<'d> {
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
     pub(super) description: Option<String>,
     /// In the order of their places on the canvas, so that no order of the document matters.
-    pub(super) blocks: Vec<Block>,
+    pub(super) blocks: Vec<Block<'d>>,
     /// In the order of the document, which matters for edges of conditions that have no handle.
-    pub(super) edges: Vec<Edge>,
+    pub(super) edges: Vec<Edge<'d>>,
 }
 
 #[derive(Debug)]
-pub(super) struct Block {
-    pub(super) id: String,
-    pub(super) kind: String,
-    pub(super) name: Option<String>,
+pub(super) struct Block<'d> {
+    pub(super) id: Cow<'d, str>,
+    pub(super) kind: Cow<'d, str>,
+    pub(super) name: Option<Cow<'d, str>>,
     pub(super) enabled: bool,
     pub(super) is_trigger: bool,
     pub(super) retry: Option<Value>,
     /// Values of the sub-blocks.
-    pub(super) fields: Map<String, Value>,
-    pub(super) data: Map<String, Value>,
+    pub(super) fields: Object,
+    pub(super) data: Object,
     /// Id of the container that the document names.
-    pub(super) parent: Option<String>,
+    pub(super) parent: Option<Cow<'d, str>>,
     /// Entry of `loops` or `parallels`.
-    pub(super) container: Map<String, Value>,
+    pub(super) container: Object,
     place: (f64, f64),
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct Edge {
-    pub(super) id: Option<String>,
-    pub(super) source: String,
-    pub(super) target: String,
-    pub(super) handle: Option<String>,
+#[derive(Debug)]
+pub(super) struct Edge<'d> {
+    pub(super) id: Option<Cow<'d, str>>,
+    pub(super) source: Cow<'d, str>,
+    pub(super) target: Cow<'d, str>,
+    pub(super) handle: Option<Cow<'d, str>>,
 }
 
-pub(super) fn read(document: &(impl Document + ?Sized)) -> Result<Workflow, Fault> {
+type Object = Map<String, Value>;
+
+/// The graph that the document describes; `parsed` holds what a document is parsed to that is a text.
+pub(super) fn read<'d>(document: &'d (impl Document + ?Sized), parsed: &'d mut Value) -> Result<Workflow<'d>, Fault> {
     let length = document.source().len();
     if length > MAX_BYTES {
         return Err(Fault::new("$", format!("the workflow has {length} bytes, more than {MAX_BYTES}")));
     }
-    let document = document.value().map_err(|error| Fault::new("$", format!("no JSON that can be read: {error}")))?;
-    let (mut state, path, mut workflow) = unwrap(document)?;
-    read_blocks(&mut state, &path, &mut workflow)?;
-    read_containers(&mut state, &path, &mut workflow)?;
-    read_edges(&mut state, &path, &mut workflow)?;
+    let root = match document.stored() {
+        Some(stored) => stored.root(),
+        None => {
+            *parsed = document.value().map_err(unreadable)?;
+            Node::Parsed(parsed)
+        }
+    };
+    let (state, path, mut workflow) = unwrap(root)?;
+    read_blocks(state, &path, &mut workflow)?;
+    read_containers(state, &path, &mut workflow)?;
+    read_edges(state, &path, &mut workflow)?;
     workflow.blocks.sort_by(|a, b| {
         let by_place = a.place.0.total_cmp(&b.place.0).then(a.place.1.total_cmp(&b.place.1));
         by_place.then_with(|| a.id.cmp(&b.id))
@@ -69,68 +79,71 @@ pub(super) fn read(document: &(impl Document + ?Sized)) -> Result<Workflow, Faul
     Ok(workflow)
 }
 
-type Object = Map<String, Value>;
+fn unreadable(reason: String) -> Fault {
+    Fault::new("$", format!("no JSON that can be read: {reason}"))
+}
 
 /// The object that holds the blocks, its path, and what the wrappers say about the workflow.
-fn unwrap(document: Value) -> Result<(Object, String, Workflow), Fault> {
+fn unwrap<'d>(document: Node<'d>) -> Result<(Node<'d>, String, Workflow<'d>), Fault> {
     let mut path = "$".to_owned();
     let mut workflow = Workflow::default();
-    let mut object = object(document, || path.clone())?;
+    let mut object = document;
+    members(object, || path.clone())?;
     for _ in 0..MAX_WRAPPERS {
-        describe(&object, &mut workflow);
-        if object.contains_key("blocks") {
+        describe(object, &mut workflow);
+        if object.get("blocks").is_some() {
             return Ok((object, path, workflow));
         }
-        let Some(key) = ["state", "data"].into_iter().find(|key| object.get(*key).is_some_and(Value::is_object)) else {
-            break;
-        };
-        let Some(Value::Object(inner)) = object.remove(key) else { break };
+        let inner = |key| Some((key, object.get(key).filter(|inner| inner.members().is_some())?));
+        let Some((key, inner)) = ["state", "data"].into_iter().find_map(inner) else { break };
         path = member(&path, key);
         object = inner;
     }
     Err(Fault::new(&member(&path, "blocks"), "missing: a workflow has blocks"))
 }
 
-fn describe(object: &Object, workflow: &mut Workflow) {
+fn describe(object: Node<'_>, workflow: &mut Workflow<'_>) {
     for key in ["workflow", "metadata"] {
-        let Some(about) = object.get(key).and_then(Value::as_object) else { continue };
+        let Some(about) = object.get(key) else { continue };
         keep_first(&mut workflow.id, about.get("id"));
         keep_first(&mut workflow.name, about.get("name"));
         keep_first(&mut workflow.description, about.get("description"));
     }
 }
 
-fn keep_first(text: &mut Option<String>, value: Option<&Value>) {
-    if text.is_none() {
-        *text = value.and_then(Value::as_str).map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
+fn keep_first(kept: &mut Option<String>, node: Option<Node<'_>>) {
+    if kept.is_none() {
+        *kept = node.and_then(Node::text).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     }
 }
 
-fn read_blocks(state: &mut Object, path: &str, workflow: &mut Workflow) -> Result<(), Fault> {
+fn read_blocks<'d>(state: Node<'d>, path: &str, workflow: &mut Workflow<'d>) -> Result<(), Fault> {
     let path = member(path, "blocks");
-    match state.remove("blocks") {
-        Some(Value::Object(blocks)) => {
-            bound(blocks.len(), MAX_BLOCKS, "blocks", &path)?;
-            for (id, block) in blocks {
-                let at = || member(&path, &id);
-                let block = object(block, at)?;
-                workflow.blocks.push(read_block(id.clone(), block, &at)?);
-            }
+    let blocks = state.get("blocks");
+    if let Some(blocks) = blocks.and_then(Node::members) {
+        bound(blocks.len(), MAX_BLOCKS, "blocks", &path)?;
+        workflow.blocks.reserve_exact(blocks.len());
+        // Whatever the form of the document, the same of several faults is told.
+        let mut blocks: Vec<_> = blocks.collect();
+        blocks.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (id, block) in blocks {
+            let block = read_block(block, Some(id.clone()), &|| member(&path, &id))?;
+            workflow.blocks.push(block);
         }
-        Some(Value::Array(blocks)) => {
-            bound(blocks.len(), MAX_BLOCKS, "blocks", &path)?;
-            let mut seen = HashMap::new();
-            for (index, block) in blocks.into_iter().enumerate() {
-                let at = || element(&path, index);
-                let mut block = object(block, at)?;
-                let id = required(&mut block, "id", at)?;
-                if let Some(first) = seen.insert(id.clone(), index) {
-                    return Err(Fault::new(&member(&at(), "id"), format!("block {first} has the id {id:?} as well")));
-                }
-                workflow.blocks.push(read_block(id, block, &at)?);
+    } else if let Some(blocks) = blocks.and_then(Node::elements) {
+        bound(blocks.len(), MAX_BLOCKS, "blocks", &path)?;
+        let mut seen = HashMap::new();
+        for (index, block) in blocks.enumerate() {
+            let at = || element(&path, index);
+            let block = read_block(block, None, &at)?;
+            if let Some(first) = seen.insert(block.id.clone(), index) {
+                let message = format!("block {first} has the id {:?} as well", block.id);
+                return Err(Fault::new(&member(&at(), "id"), message));
             }
+            workflow.blocks.push(block);
         }
-        _ => return Err(Fault::new(&path, "must be an object of blocks by id, or an array of blocks")),
+    } else {
+        return Err(Fault::new(&path, "must be an object of blocks by id, or an array of blocks"));
     }
     if workflow.blocks.is_empty() {
         return Err(Fault::new(&path, "the workflow has no blocks"));
@@ -138,65 +151,114 @@ fn read_blocks(state: &mut Object, path: &str, workflow: &mut Workflow) -> Resul
     Ok(())
 }
 
-fn read_block(id: String, mut block: Object, at: &impl Fn() -> String) -> Result<Block, Fault> {
-    let metadata = optional_object(&mut block, "metadata", at)?.unwrap_or_default();
-    let data = optional_object(&mut block, "data", at)?.unwrap_or_default();
-    let kind = match block.get("type") {
-        None | Some(Value::Null) => metadata.get("id").and_then(Value::as_str).unwrap_or_default(),
-        Some(Value::String(kind)) => kind,
-        Some(_) => return Err(Fault::new(&member(&at(), "type"), "must be text")),
+/// The members of a block that mean something.
+#[derive(Default)]
+struct Parts<'d> {
+    id: Option<Node<'d>>,
+    kind: Option<Node<'d>>,
+    name: Option<Node<'d>>,
+    older_name: Option<Node<'d>>,
+    parent: Option<Node<'d>>,
+    enabled: Option<Node<'d>>,
+    is_trigger: Option<Node<'d>>,
+    metadata: Option<Node<'d>>,
+    data: Option<Node<'d>>,
+    position: Option<Node<'d>>,
+    retry: Option<Node<'d>>,
+    config: Option<Node<'d>>,
+    fields: Option<Node<'d>>,
+}
+
+impl<'d> Parts<'d> {
+    fn of(block: Node<'d>, at: &impl Fn() -> String) -> Result<Self, Fault> {
+        let mut parts = Parts::default();
+        for (key, value) in members(block, at)? {
+            let part = match &*key {
+                "id" => &mut parts.id,
+                "type" => &mut parts.kind,
+                "name" => &mut parts.name,
+                "Name" => &mut parts.older_name,
+                "parentId" => &mut parts.parent,
+                "enabled" => &mut parts.enabled,
+                "triggerMode" => &mut parts.is_trigger,
+                "metadata" => &mut parts.metadata,
+                "data" => &mut parts.data,
+                "position" => &mut parts.position,
+                "retry" => &mut parts.retry,
+                "config" => &mut parts.config,
+                "subBlocks" => &mut parts.fields,
+                _ => continue,
+            };
+            *part = Some(value);
+        }
+        Ok(parts)
+    }
+}
+
+/// `id` is the key of the block, unless the block tells itself.
+fn read_block<'d>(block: Node<'d>, id: Option<Cow<'d, str>>, at: &impl Fn() -> String) -> Result<Block<'d>, Fault> {
+    let parts = Parts::of(block, at)?;
+    let id = match id {
+        Some(id) => id,
+        None => required(parts.id, "id", at)?,
     };
-    let kind = kind.trim().to_owned();
-    let named = |key: &str, of: &Object| of.get(key).and_then(Value::as_str).map(str::trim).map(str::to_owned);
-    let name = named("name", &block).or_else(|| named("Name", &block)).or_else(|| named("name", &metadata));
-    let parent = named("parentId", &data).or_else(|| named("parentId", &block)).filter(|parent| !parent.is_empty());
-    let enabled = flag(&block, "enabled", at)?.unwrap_or(true);
-    let is_trigger = flag(&block, "triggerMode", at)?.unwrap_or(false);
-    let place = place(&block);
-    let fields = read_fields(&mut block, at)?;
+    let metadata = optional_object(parts.metadata, "metadata", at)?;
+    let data = optional_object(parts.data, "data", at)?;
+    let of_metadata = |key| metadata.and_then(|metadata| metadata.get(key));
+    let kind = match parts.kind.filter(|kind| !kind.is_null()) {
+        None => of_metadata("id").and_then(Node::text).unwrap_or_default(),
+        Some(kind) => kind.text().ok_or_else(|| Fault::new(&member(&at(), "type"), "must be text"))?,
+    };
+    let trimmed_text = |node: Option<Node<'d>>| node.and_then(Node::text).map(trimmed);
+    let name = trimmed_text(parts.name).or_else(|| trimmed_text(parts.older_name));
+    let name = name.or_else(|| trimmed_text(of_metadata("name")));
+    let parent = trimmed_text(data.and_then(|data| data.get("parentId"))).or_else(|| trimmed_text(parts.parent));
+    let enabled = flag(parts.enabled, "enabled", at)?.unwrap_or(true);
+    let is_trigger = flag(parts.is_trigger, "triggerMode", at)?.unwrap_or(false);
+    let fields = read_fields(&parts, at)?;
+    let retry = parts.retry.filter(|retry| retry.members().is_some());
     Ok(Block {
         id,
-        kind,
+        kind: trimmed(kind),
         name: name.filter(|name| !name.is_empty()),
         enabled,
         is_trigger,
-        retry: block.remove("retry").filter(Value::is_object),
+        retry: retry.map(Node::value).transpose().map_err(unreadable)?,
         fields,
-        data,
-        parent,
+        data: data.map(read_object).transpose()?.unwrap_or_default(),
+        parent: parent.filter(|parent| !parent.is_empty()),
         container: Map::new(),
-        place,
+        place: place(parts.position),
     })
 }
 
 /// The values of the sub-blocks: `subBlocks: {key: {value}}`, or `config: {params: {key: value}}` as the executor has
 /// them, or `config: {key: value}` as some templates do.
-fn read_fields(block: &mut Object, at: &impl Fn() -> String) -> Result<Map<String, Value>, Fault> {
-    let mut fields = Map::new();
-    let mut keep = |of: Object| fields.extend(of.into_iter().map(|(key, value)| (key, field_value(value))));
-    if let Some(mut config) = optional_object(block, "config", at)? {
-        match config.get("params") {
-            Some(Value::Object(_)) => optional_object(&mut config, "params", at)?.into_iter().for_each(&mut keep),
-            _ => keep(config),
-        }
+fn read_fields(parts: &Parts<'_>, at: &impl Fn() -> String) -> Result<Object, Fault> {
+    let config = optional_object(parts.config, "config", at)?;
+    let params = config.and_then(|config| config.get("params")).filter(|params| params.members().is_some());
+    let fields = optional_object(parts.fields, "subBlocks", at)?;
+    let mut read = Map::new();
+    for (key, field) in params.or(config).into_iter().chain(fields).filter_map(Node::members).flatten() {
+        read.insert(key.into_owned(), field_value(field)?);
     }
-    optional_object(block, "subBlocks", at)?.into_iter().for_each(keep);
-    fields.retain(|_, value| !value.is_null());
-    Ok(fields)
+    read.retain(|_, value| !value.is_null());
+    Ok(read)
 }
 
-fn field_value(field: Value) -> Value {
-    match field {
-        Value::Object(mut field) if field.contains_key("value") => field.remove("value").unwrap_or_default(),
-        Value::Object(field) if field.contains_key("type") && field.contains_key("id") => Value::Null,
-        other => other,
+fn field_value(field: Node<'_>) -> Result<Value, Fault> {
+    if let Some(value) = field.get("value") {
+        return value.value().map_err(unreadable);
     }
+    if field.get("type").is_some() && field.get("id").is_some() {
+        return Ok(Value::Null);
+    }
+    field.value().map_err(unreadable)
 }
 
-fn place(block: &Object) -> (f64, f64) {
-    let position = block.get("position");
+fn place(position: Option<Node<'_>>) -> (f64, f64) {
     let coordinate = |axis| {
-        let value = position.and_then(|position| position.get(axis)).and_then(Value::as_f64);
+        let value = position.and_then(|position| position.get(axis)).and_then(Node::number);
         // Adding 0.0 makes -0.0 the same place as 0.0.
         value.filter(|value| value.is_finite()).unwrap_or(0.0) + 0.0
     };
@@ -205,21 +267,26 @@ fn place(block: &Object) -> (f64, f64) {
 
 /// Entries of `loops`, `parallels` and the older `subflows`. Children name their container themselves; where none
 /// does, as in the executor's form, the list of nodes counts.
-fn read_containers(state: &mut Object, path: &str, workflow: &mut Workflow) -> Result<(), Fault> {
+fn read_containers(state: Node<'_>, path: &str, workflow: &mut Workflow<'_>) -> Result<(), Fault> {
     let mut listed = Vec::new();
     let mut settings_of: HashMap<String, Object> = HashMap::new();
     for key in ["subflows", "loops", "parallels"] {
-        for (id, container) in optional_object(state, key, &|| path.to_owned())?.into_iter().flatten() {
+        let containers = optional_object(state.get(key), key, &|| path.to_owned())?;
+        for (id, container) in containers.and_then(Node::members).into_iter().flatten() {
             let at = || member(&member(path, key), &id);
-            let mut container = object(container, at)?;
-            let mut settings = optional_object(&mut container, "config", &at)?.unwrap_or(container);
+            members(container, at)?;
+            let settings = optional_object(container.get("config"), "config", &at)?.unwrap_or(container);
+            let mut settings = read_object(settings)?;
             settings.retain(|_, value| !value.is_null());
             let nodes = settings.get("nodes").and_then(Value::as_array).into_iter().flatten();
-            listed.extend(nodes.filter_map(|node| Some((node.as_str()?.to_owned(), id.clone()))));
-            settings_of.entry(id).or_default().extend(settings);
+            listed.extend(nodes.filter_map(|node| Some((node.as_str()?.to_owned(), id.clone().into_owned()))));
+            settings_of.entry(id.into_owned()).or_default().extend(settings);
         }
     }
-    let ids: HashSet<&str> = workflow.blocks.iter().map(|block| block.id.as_str()).collect();
+    if settings_of.is_empty() {
+        return Ok(());
+    }
+    let ids: HashSet<&str> = workflow.blocks.iter().map(|block| &*block.id).collect();
     let with_children: HashSet<&str> = workflow.blocks.iter().filter_map(|block| block.parent.as_deref()).collect();
     listed.retain(|(_, container)| ids.contains(container.as_str()) && !with_children.contains(container.as_str()));
     listed.sort();
@@ -228,83 +295,92 @@ fn read_containers(state: &mut Object, path: &str, workflow: &mut Workflow) -> R
         container_of.entry(child).or_insert(container);
     }
     for block in &mut workflow.blocks {
-        block.container = settings_of.remove(&block.id).unwrap_or_default();
-        let listed = container_of.remove(&block.id);
+        block.container = settings_of.remove(&*block.id).unwrap_or_default();
+        let listed = container_of.remove(&*block.id).map(Cow::Owned);
         block.parent = block.parent.take().or(listed);
     }
     Ok(())
 }
 
-fn read_edges(state: &mut Object, path: &str, workflow: &mut Workflow) -> Result<(), Fault> {
-    let key = if state.contains_key("edges") { "edges" } else { "connections" };
-    let path = member(path, key);
-    let edges = match state.remove(key) {
-        None | Some(Value::Null) => return Ok(()),
-        Some(Value::Array(edges)) => edges,
-        Some(_) => return Err(Fault::new(&path, "must be an array of edges")),
+fn read_edges<'d>(state: Node<'d>, path: &str, workflow: &mut Workflow<'d>) -> Result<(), Fault> {
+    let (key, edges) = match state.get("edges") {
+        Some(edges) => ("edges", Some(edges)),
+        None => ("connections", state.get("connections")),
     };
+    let path = member(path, key);
+    let Some(edges) = edges.filter(|edges| !edges.is_null()) else { return Ok(()) };
+    let edges = edges.elements().ok_or_else(|| Fault::new(&path, "must be an array of edges"))?;
     bound(edges.len(), MAX_EDGES, "edges", &path)?;
     workflow.edges.reserve_exact(edges.len());
-    for (index, edge) in edges.into_iter().enumerate() {
+    for (index, edge) in edges.enumerate() {
         let at = || element(&path, index);
-        let mut edge = object(edge, at)?;
-        let handle = match edge.get("sourceHandle") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(handle)) => healed(handle).map(str::to_owned),
-            Some(_) => return Err(Fault::new(&member(&at(), "sourceHandle"), "must be text")),
-        };
-        let id = match edge.remove("id") {
-            Some(Value::String(id)) => Some(id),
-            _ => None,
-        };
-        let source = required(&mut edge, "source", at)?;
-        let target = required(&mut edge, "target", at)?;
+        let (mut id, mut source, mut target, mut handle) = (None, None, None, None);
+        for (key, value) in members(edge, at)? {
+            match &*key {
+                "id" => id = value.text(),
+                "source" => source = Some(value),
+                "target" => target = Some(value),
+                "sourceHandle" if !value.is_null() => {
+                    let fault = || Fault::new(&member(&at(), "sourceHandle"), "must be text");
+                    handle = healed(value.text().ok_or_else(fault)?);
+                }
+                _ => {}
+            }
+        }
+        let (source, target) = (required(source, "source", at)?, required(target, "target", at)?);
         workflow.edges.push(Edge { id, source, target, handle });
     }
     Ok(())
 }
 
 /// Empty is absent, and `source-right` and the like are `source`.
-fn healed(handle: &str) -> Option<&str> {
-    let handle = handle.trim();
+fn healed(handle: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    let handle = trimmed(handle);
     match handle.strip_prefix("source-") {
-        Some("top" | "right" | "bottom" | "left") => Some("source"),
+        Some("top" | "right" | "bottom" | "left") => Some(Cow::Borrowed("source")),
         _ => Some(handle).filter(|handle| !handle.is_empty()),
+    }
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
     }
 }
 
 // Places are written out only where something is wrong.
 
-fn object(value: Value, at: impl Fn() -> String) -> Result<Object, Fault> {
-    match value {
-        Value::Object(object) => Ok(object),
-        other => Err(Fault::new(&at(), format!("must be an object, not {}", kind_of(&other)))),
+fn members<'d>(node: Node<'d>, at: impl Fn() -> String) -> Result<Members<'d>, Fault> {
+    node.members().ok_or_else(|| Fault::new(&at(), format!("must be an object, not {}", kind_of_node(node))))
+}
+
+fn optional_object<'d>(node: Option<Node<'d>>, key: &str, at: &impl Fn() -> String) -> Result<Option<Node<'d>>, Fault> {
+    let node = node.filter(|node| !node.is_null());
+    node.map(|node| members(node, || member(&at(), key)).map(|_| node)).transpose()
+}
+
+fn read_object(node: Node<'_>) -> Result<Object, Fault> {
+    match node.value().map_err(unreadable)? {
+        Value::Object(members) => Ok(members),
+        _ => Ok(Map::new()),
     }
 }
 
-fn optional_object(of: &mut Object, key: &str, at: &impl Fn() -> String) -> Result<Option<Object>, Fault> {
-    match of.remove(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => object(value, || member(&at(), key)).map(Some),
-    }
-}
-
-fn required(of: &mut Object, key: &str, at: impl Fn() -> String) -> Result<String, Fault> {
+fn required<'d>(node: Option<Node<'d>>, key: &str, at: impl Fn() -> String) -> Result<Cow<'d, str>, Fault> {
     let fault = |message: String| Fault::new(&member(&at(), key), message);
-    match of.remove(key) {
-        Some(Value::String(text)) if !text.is_empty() => Ok(text),
-        None | Some(Value::Null) => Err(fault("missing".to_owned())),
-        Some(Value::String(_)) => Err(fault("must not be empty".to_owned())),
-        Some(other) => Err(fault(format!("must be text, not {}", kind_of(&other)))),
+    let node = node.filter(|node| !node.is_null()).ok_or_else(|| fault("missing".to_owned()))?;
+    match node.text() {
+        Some(text) if !text.is_empty() => Ok(text),
+        Some(_) => Err(fault("must not be empty".to_owned())),
+        None => Err(fault(format!("must be text, not {}", kind_of_node(node)))),
     }
 }
 
-fn flag(of: &Object, key: &str, at: &impl Fn() -> String) -> Result<Option<bool>, Fault> {
-    match of.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Bool(flag)) => Ok(Some(*flag)),
-        Some(other) => Err(Fault::new(&member(&at(), key), format!("must be true or false, not {}", kind_of(other)))),
-    }
+fn flag(node: Option<Node<'_>>, key: &str, at: &impl Fn() -> String) -> Result<Option<bool>, Fault> {
+    let Some(node) = node.filter(|node| !node.is_null()) else { return Ok(None) };
+    let fault = || Fault::new(&member(&at(), key), format!("must be true or false, not {}", kind_of_node(node)));
+    node.boolean().map(Some).ok_or_else(fault)
 }
 
 fn bound(count: usize, most: usize, what: &str, path: &str) -> Result<(), Fault> {
@@ -312,6 +388,10 @@ fn bound(count: usize, most: usize, what: &str, path: &str) -> Result<(), Fault>
         return Ok(());
     }
     Err(Fault::new(path, format!("the workflow has {count} {what}, more than the {most} allowed")))
+}
+
+fn kind_of_node(node: Node<'_>) -> &'static str {
+    node.value().map_or("something nested too deep", |value| kind_of(&value))
 }
 
 pub(super) fn kind_of(value: &Value) -> &'static str {

@@ -6,6 +6,7 @@ use super::secret::is_secret_key;
 use serde_json::{Map, Value};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 /// Longest value of a parameter, in bytes of its text.
 pub const MAX_PARAMETER_BYTES: usize = 10_000;
@@ -25,7 +26,7 @@ pub(super) enum Piece {
 /// What the references of a workflow stand for.
 pub(super) struct References {
     /// Variables by the form that references use for the name of a block, and by its id.
-    variables: HashMap<String, String>,
+    variables: HashMap<String, Rc<str>>,
     parameters: Map<String, Value>,
     used: RefCell<BTreeSet<String>>,
     unknown: RefCell<BTreeSet<String>>,
@@ -47,24 +48,24 @@ impl References {
                 return Err(Fault::new(&member("parameters", name), message));
             }
         }
-        let mut variables = HashMap::new();
+        let mut variables: HashMap<String, Rc<str>> = HashMap::new();
+        let forms: Vec<String> = blocks.clone().map(|(_, name)| reference_form(name)).collect();
         let mut taken: HashSet<String> = ["env", "variable", "parallel", "loop_"].map(str::to_owned).into();
-        for (_, name) in blocks.clone() {
-            let reference = reference_form(name);
-            if reference.is_empty() || variables.contains_key(&reference) {
+        for reference in &forms {
+            if reference.is_empty() || variables.contains_key(reference) {
                 continue;
             }
-            let base = identifier(&reference);
+            let base = identifier(reference);
             let mut variable = base.clone();
             let mut suffix = 2;
             while !taken.insert(variable.clone()) {
                 variable = format!("{base}_{suffix}");
                 suffix += 1;
             }
-            variables.insert(reference, variable);
+            variables.insert(reference.clone(), variable.into());
         }
-        for (id, name) in blocks {
-            if let Some(variable) = variables.get(&reference_form(name)).cloned() {
+        for ((id, _), reference) in blocks.zip(&forms) {
+            if let Some(variable) = variables.get(reference).cloned() {
                 variables.entry(reference_form(id)).or_insert(variable);
             }
         }
@@ -89,7 +90,7 @@ impl References {
 
     /// The variable that holds the output of a block of this name.
     pub(super) fn variable_of(&self, name: &str) -> Option<&str> {
-        self.variables.get(&reference_form(name)).map(String::as_str)
+        self.variables.get(&reference_form(name)).map(|variable| &**variable)
     }
 
     pub(super) fn parameters(&self) -> &Map<String, Value> {
@@ -170,7 +171,7 @@ impl References {
             "loop" => "loop_".to_owned(),
             "parallel" | "variable" => root.clone(),
             _ => match self.variables.get(&root) {
-                Some(variable) => variable.clone(),
+                Some(variable) => variable.to_string(),
                 None => {
                     if source.contains('.') && is_plain(&root) {
                         self.unknown.borrow_mut().insert(source.to_owned());
@@ -218,11 +219,14 @@ impl References {
 
     /// The same with a bound on its characters, and whether something was cut off at the end.
     pub(super) fn template_of_at_most(&self, text: &str, most: usize) -> (String, bool) {
+        if !text.contains(['<', '{']) && text.len() <= most {
+            // Nothing is referred to, and nothing has to be escaped.
+            return (text.to_owned(), false);
+        }
         let mut template = String::new();
         let mut left = most;
         for piece in self.pieces(text) {
             let atoms: Vec<String> = match piece {
-                // Nothing in it has to be escaped.
                 Piece::Text(text) if !text.contains('{') => vec![text],
                 Piece::Variable(path) => vec![format!("{{{{ {path} }}}}")],
                 Piece::Text(text) => escaped_atoms(&text),
@@ -275,6 +279,10 @@ impl References {
 
 /// How references write a name: lower case, without blanks and dots.
 pub(super) fn reference_form(name: &str) -> String {
+    if name.is_ascii() {
+        let kept = name.bytes().filter(|byte| !matches!(byte, b' ' | b'\t'..=b'\r' | b'.'));
+        return kept.map(|byte| char::from(byte.to_ascii_lowercase())).collect();
+    }
     name.chars().filter(|c| !c.is_whitespace() && *c != '.').flat_map(char::to_lowercase).collect()
 }
 

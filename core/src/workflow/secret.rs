@@ -43,11 +43,14 @@ pub(super) fn redact(text: &str) -> Option<String> {
     let mut copied = 0;
     let mut at = 0;
     let mut is_inside_word = false;
+    let assigns = text.bytes().any(|byte| matches!(byte, b':' | b'='));
     while let Some(byte) = text.as_bytes().get(at) {
         let find = match byte {
             b'-' => Some(private_key as Find),
             b':' => Some(password_in_url as Find),
-            byte if !is_inside_word && is_word(char::from(*byte)) => Some(token_or_assigned as Find),
+            byte if !is_inside_word && is_word(char::from(*byte)) => {
+                Some(if assigns { token_or_assigned } else { token as Find })
+            }
             _ => None,
         };
         // What is looked for begins with ASCII, so there is a boundary of characters.
@@ -128,7 +131,9 @@ const TOKENS: &[(&str, usize)] = &[
 ];
 
 fn token(text: &str) -> Option<(usize, usize)> {
-    TOKENS.iter().find_map(|(prefix, fewest)| {
+    let first = text.as_bytes().first();
+    // Few words begin like one, so the rest is rarely compared.
+    TOKENS.iter().filter(|(prefix, _)| prefix.as_bytes().first() == first).find_map(|(prefix, fewest)| {
         let length = token_length(text.strip_prefix(prefix)?);
         let visible = if prefix.ends_with(' ') { prefix.len() } else { 0 };
         (length >= *fewest).then_some((visible, prefix.len() - visible + length))

@@ -1,6 +1,6 @@
 //! What a conversion could not keep, or kept in another form.
 
-use serde_json::Value;
+use crate::jsonb::Tree;
 
 /// A stable name for each kind of warning; docs/workflows.md explains them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,15 +112,13 @@ pub struct Warning {
 }
 
 impl Warning {
-    #[must_use]
-    pub fn into_json(self) -> Value {
-        let members: [(&str, Value); 4] = [
-            ("code", self.code.name().into()),
-            ("block", self.block.into()),
-            ("edge", self.edge.into()),
-            ("message", self.message.into()),
-        ];
-        members.into_iter().collect()
+    pub(super) fn document(&self) -> Tree<'_> {
+        Tree::Object(vec![
+            ("code", Tree::Text(self.code.name())),
+            ("block", Tree::optional_text(self.block.as_deref())),
+            ("edge", Tree::optional_text(self.edge.as_deref())),
+            ("message", Tree::Text(&self.message)),
+        ])
     }
 }
 

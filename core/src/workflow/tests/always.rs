@@ -1,7 +1,8 @@
 use super::generator::{Spec, sound_workflow, workflow};
 use super::model::Model;
-use super::{Ways, assert_sound, assert_sound_but_for_islands, converted, to_journey};
+use super::{Conversion, Ways, assert_sound, assert_sound_but_for_islands, converted, to_journey};
 use crate::journey::{ConditionKind, Journey, Severity, State, StateType, Transition, validate};
+use crate::jsonb::{Jsonb, write};
 use crate::workflow::to_workflow;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -24,7 +25,7 @@ fn assert_keeps_what_sim_does(spec: &Spec) {
     for (at, block) in spec.blocks.iter().enumerate() {
         assert!(block.enabled || !conversion.mapping.contains_key(&spec.id(at)), "b{at} is disabled, and mapped");
     }
-    assert!(!conversion.journey.clone().into_json().to_string().contains("verysecret"));
+    assert!(!conversion.journey.document().to_value().to_string().contains("verysecret"));
 }
 
 /// The document with its keys and edges in another order, where that means nothing.
@@ -140,7 +141,7 @@ fn by_state(journey: &Journey) -> Journey {
 }
 
 fn assert_comes_back(journey: &Journey) {
-    let workflow = to_workflow(&journey.clone().into_json().to_string()).unwrap();
+    let workflow = to_workflow(&journey.document().to_value().to_string()).unwrap();
     let again = to_journey(&workflow.to_string(), "{}", "{}").unwrap();
     assert_eq!(by_state(&again.journey), by_state(journey), "{workflow}");
     assert_eq!(again.warnings, [], "{workflow}");
@@ -211,10 +212,10 @@ proptest! {
     #[test]
     fn the_order_of_keys_and_edges_means_nothing(spec in workflow(), order in prop::collection::vec(any::<Index>(), 40)) {
         let document = spec.to_json();
-        let expected = converted(&document).into_json();
-        prop_assert_eq!(converted(&document).into_json(), expected.clone());
+        let expected = converted(&document).document().to_value();
+        prop_assert_eq!(converted(&document).document().to_value(), expected.clone());
         let other = backwards(&reordered(&document, &spec, &order));
-        prop_assert_eq!(to_journey(&other, "{}", "{}").unwrap().into_json(), expected);
+        prop_assert_eq!(to_journey(&other, "{}", "{}").unwrap().document().to_value(), expected);
     }
 
     #[test]
@@ -223,7 +224,13 @@ proptest! {
         for (place, value) in spoilt {
             spoil(&mut document, place, value);
         }
-        if let Ok(conversion) = to_journey(&document.to_string(), "{}", "{}") {
+        let converted = to_journey(&document.to_string(), "{}", "{}");
+        if let Some(stored) = write(&(&document).into()) {
+            let of_stored = to_journey(&Jsonb(&stored), "{}", "{}");
+            let shown = |conversion: Conversion| conversion.document().to_value();
+            prop_assert_eq!(of_stored.map(shown), converted.clone().map(shown));
+        }
+        if let Ok(conversion) = converted {
             assert_sound(&conversion);
         }
     }
@@ -257,7 +264,7 @@ proptest! {
     fn a_workflow_made_of_a_journey_may_be_spoilt(
         journey in any_journey(), spoilt in prop::collection::vec((any::<Index>(), any_json()), 1..4)
     ) {
-        let mut document = to_workflow(&journey.clone().into_json().to_string()).unwrap();
+        let mut document = to_workflow(&journey.document().to_value().to_string()).unwrap();
         for (place, value) in spoilt {
             spoil(&mut document, place, value);
         }
@@ -270,7 +277,7 @@ proptest! {
     fn a_workflow_made_of_a_journey_may_be_wired_anew(
         journey in any_journey(), wires in prop::collection::vec((any::<Index>(), any::<Index>()), 1..6)
     ) {
-        let mut document = to_workflow(&journey.clone().into_json().to_string()).unwrap();
+        let mut document = to_workflow(&journey.document().to_value().to_string()).unwrap();
         let ids: Vec<String> = document["blocks"].as_object().unwrap().keys().cloned().collect();
         if let Some(edges) = document["edges"].as_array_mut().filter(|edges| !edges.is_empty()) {
             for (edge, id) in wires {

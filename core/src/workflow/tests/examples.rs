@@ -499,7 +499,7 @@ fn a_host_of_either_version_gives_the_same_workflow() {
     };
     let [old, new] = [json!({"parent_id": "l"}), json!({"data": {"parentId": "l"}})].map(|child| {
         let document = crate::workflow::from_host_rows(&rows(child).to_string()).unwrap();
-        converted(&document).into_json()
+        converted(&document).document().to_value()
     });
     assert_eq!(old, new);
     assert_eq!(old["definition"]["states"][0]["metadata"]["repeat"], json!({"count": 4, "kind": "for"}));

@@ -28,14 +28,14 @@ fn assert_sound(conversion: &Conversion) {
     let reachable = ways.reachable(&initial.name);
     for state in &conversion.journey.states {
         let is_reached = reachable.contains(state.name.as_str());
-        assert!(is_reached, "{:?} is unreachable in {}", state.name, conversion.journey.clone().into_json());
+        assert!(is_reached, "{:?} is unreachable in {}", state.name, conversion.journey.document().to_value());
     }
 }
 
 /// The same for a journey that had states to which nothing led.
 #[track_caller]
 fn assert_sound_but_for_islands(conversion: &Conversion) {
-    let definition = conversion.journey.clone().into_json().to_string();
+    let definition = conversion.journey.document().to_value().to_string();
     let reading = check(&definition, None);
     let errors: Vec<_> = reading.findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:?}\n{definition}");
