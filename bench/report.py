@@ -26,9 +26,13 @@ class Side:
         self.errors += int(row["errors"])
 
     @property
+    def path(self):
+        """None of a side that is no more."""
+        return next((BENCH / "comparisons" / self.comparison).glob(self.name + ".*"), None)
+
+    @property
     def title(self):
-        path = next((BENCH / "comparisons" / self.comparison).glob(self.name + ".*"))
-        return re.sub(r"^(--|#) ", "", path.read_text().splitlines()[0])
+        return re.sub(r"^(--|#) ", "", self.path.read_text().splitlines()[0])
 
     @property
     def median(self):
@@ -49,7 +53,10 @@ class Comparison:
 
     def add(self, row):
         key = (int(row["clients"]), row["side"])
-        self.sides.setdefault(key, Side(self.name, *key)).add(row)
+        side = self.sides.get(key) or Side(self.name, *key)
+        if side.path:
+            self.sides[key] = side
+            side.add(row)
 
     def by_clients(self):
         groups = {}
