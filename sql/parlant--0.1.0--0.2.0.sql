@@ -125,33 +125,18 @@ IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'template_variables_wrapper';
 
-CREATE OR REPLACE FUNCTION "glossary_is_ready"(
-	"key" TEXT /* & str */
-) RETURNS bool /* bool */
-STRICT VOLATILE PARALLEL SAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'glossary_is_ready_wrapper';
-
-CREATE OR REPLACE FUNCTION "row_version"(
-	"xmin" xid, /* pg_sys :: TransactionId */
-	"ctid" tid /* pg_sys :: ItemPointerData */
-) RETURNS bigint /* i64 */
-IMMUTABLE STRICT PARALLEL SAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'row_version_wrapper';
-
-CREATE OR REPLACE FUNCTION "term_mentions"(
-	"key" TEXT, /* & str */
-	"glossary" TEXT, /* Option < & str > */
+CREATE OR REPLACE FUNCTION "mentioned_terms"(
+	"workspace_id" TEXT, /* Option < & str > */
+	"agent_id" uuid, /* Option < pgrx :: Uuid > */
 	"content" TEXT /* Option < & str > */
 ) RETURNS TABLE (
 	"term_id" uuid,  /* pgrx :: Uuid */
 	"matched" TEXT,  /* String */
 	"position" INT  /* i32 */
 )
-VOLATILE PARALLEL SAFE
+STABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'term_mentions_wrapper';
+AS 'MODULE_PATHNAME', 'mentioned_terms_wrapper';
 
 CREATE OR REPLACE FUNCTION "current_customer_id"() RETURNS TEXT /* Option < String > */
 STRICT STABLE PARALLEL SAFE
@@ -756,8 +741,6 @@ CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, na
 
         -- Behaviour, tools, knowledge
         ('function', 'missing_variables', 'EXECUTE'),
-        ('function', 'glossary_is_ready', 'EXECUTE'),
-        ('function', 'term_mentions', 'EXECUTE'),
         ('function', 'json_schema_violations', 'EXECUTE'),
         ('function', 'refuse_unknown', 'EXECUTE'),
         ('function', 'claim_tool_call', 'EXECUTE'),
@@ -776,7 +759,6 @@ CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, na
         ('function', 'canned_responses_of', 'EXECUTE'),
         ('function', 'guidelines_of', 'EXECUTE'),
         ('function', 'mentioned_terms', 'EXECUTE'),
-        ('function', 'row_version', 'EXECUTE'),
         ('function', 'variables_of', 'EXECUTE'),
         ('function', 'host_tools', 'EXECUTE'),
         ('function', 'is_disabled_by', 'EXECUTE'),
@@ -1038,16 +1020,10 @@ COMMENT ON FUNCTION parlant.template_variables(text) IS
     'column if the template is broken.';
 COMMENT ON FUNCTION parlant.missing_variables(text, jsonb) IS
     'What rendering a template with these variables lacks, as a JSON array of paths; NULL where it fails otherwise.';
-COMMENT ON FUNCTION parlant.glossary_is_ready(text) IS
-    'Internal: whether this connection keeps a glossary for term_mentions.';
-COMMENT ON FUNCTION parlant.term_mentions(text, text, text) IS
-    'Internal: the mentions of a glossary''s terms in a text. Call find_terms.';
 COMMENT ON FUNCTION parlant.json_schema_violations(jsonb, jsonb) IS
     'Every rule of a JSON Schema that a document breaks, at most 100, each with a JSON Pointer to what is wrong.';
 COMMENT ON FUNCTION parlant.canned_response_score(text, jsonb, jsonb, integer, boolean, text, oid, jsonb) IS
     'Internal: how well a canned response fits a query, from 0 to 1; NULL if it does not. Call find_canned_responses.';
-COMMENT ON FUNCTION parlant.row_version(xid, tid) IS
-    'Internal: a hash of a version of a row, by who wrote it and where it is.';
 
 CREATE OR REPLACE FUNCTION parlant.refuse_unknown(kind text, id text) RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
@@ -1060,30 +1036,7 @@ END $$;
 COMMENT ON FUNCTION parlant.refuse_unknown(text, text) IS
     'Internal: the error for what is not there, or not visible, which look the same.';
 
-CREATE OR REPLACE FUNCTION parlant.mentioned_terms(workspace_id text, agent_id uuid, content text)
-    RETURNS TABLE (term_id uuid, matched text, "position" integer)
-    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
-#variable_conflict use_column
-DECLARE
-    key text;
-    glossary text;
-BEGIN
-    -- A version of a row is known by where it is and by who wrote it, so every change of a term changes the key.
-    SELECT mentioned_terms.agent_id || ' ' || count(*) || ' ' || bit_xor(parlant.row_version(xmin, ctid)) INTO key
-    FROM parlant.parlant_term AS term
-    WHERE term.workspace_id = mentioned_terms.workspace_id AND term.agent_id = mentioned_terms.agent_id;
-    IF key IS NULL THEN
-        RETURN;
-    END IF;
-    IF NOT parlant.glossary_is_ready(key) THEN
-        SELECT string_agg(term.id || ' ' || term.importance || ' ' || to_char(term.created_at, 'YYYYMMDDHH24MISSUS') || ' '
-                          || length(term.name) || ' ' || term.name || coalesce(term.synonyms, '[]'), '')
-        INTO glossary
-        FROM parlant.parlant_term AS term
-        WHERE term.workspace_id = mentioned_terms.workspace_id AND term.agent_id = mentioned_terms.agent_id;
-    END IF;
-    RETURN QUERY SELECT * FROM parlant.term_mentions(key, glossary, mentioned_terms.content);
-END $$;
+ALTER FUNCTION parlant.mentioned_terms(text, uuid, text) ROWS 10;
 COMMENT ON FUNCTION parlant.mentioned_terms(text, uuid, text) IS
     'Internal: the mentions of an agent''s terms in a text. Call find_terms.';
 

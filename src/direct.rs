@@ -52,6 +52,8 @@ pub(crate) struct Policies {
     /// Of a row that is to be updated, and of what it becomes.
     updating: Vec<*mut pg_sys::ExprState>,
     updated: Vec<*mut pg_sys::ExprState>,
+    /// The columns that reading asks for; none where it may give two answers for the same row.
+    read_columns: Option<Vec<AttrNumber>>,
 }
 
 impl Policies {
@@ -60,6 +62,11 @@ impl Policies {
     pub(crate) unsafe fn show(&self, slot: *mut pg_sys::TupleTableSlot, context: *mut pg_sys::ExprContext) -> bool {
         // SAFETY: as the caller promises.
         unsafe { admits(&self.reading, slot, context) }
+    }
+
+    /// Whether of rows that are the same in these columns they show all or none.
+    pub(crate) fn read_only(&self, columns: &[AttrNumber]) -> bool {
+        self.read_columns.as_ref().is_some_and(|read| read.iter().all(|column| columns.contains(column)))
     }
 }
 
@@ -704,7 +711,7 @@ unsafe fn indexes(table: &PgRelation) -> Vec<(Oid, *mut pg_sys::IndexInfo)> {
 /// # Safety
 /// The relation is open.
 pub(crate) unsafe fn policies(table: &PgRelation) -> Option<Policies> {
-    let mut policies = Policies::default();
+    let mut policies = Policies { read_columns: Some(Vec::new()), ..Policies::default() };
     // SAFETY: as the caller promises: a relation with row-level security has a list of its policies.
     unsafe {
         let security = (*table.as_ptr()).rd_rsdesc;
@@ -728,6 +735,8 @@ pub(crate) unsafe fn policies(table: &PgRelation) -> Option<Policies> {
                 policies.inserting.push(compiled(pg_sys::copyObjectImpl(condition.cast()).cast()));
             }
             if is_for(pg_sys::ACL_SELECT_CHR) && !policy.qual.is_null() {
+                let more = columns_of(policy.qual);
+                policies.read_columns = policies.read_columns.zip(more).map(|(one, more)| [one, more].concat());
                 policies.reading.push(compiled(pg_sys::copyObjectImpl(policy.qual.cast()).cast()));
             }
             if is_for(pg_sys::ACL_UPDATE_CHR) && !policy.qual.is_null() {
@@ -737,6 +746,24 @@ pub(crate) unsafe fn policies(table: &PgRelation) -> Option<Policies> {
         }
     }
     Some(policies)
+}
+
+/// None where the expression is volatile.
+///
+/// # Safety
+/// It is an expression over a row of one table.
+unsafe fn columns_of(expression: *mut pg_sys::Expr) -> Option<Vec<AttrNumber>> {
+    // SAFETY: as the caller promises: such an expression has the table as its first. A set ends with a negative number.
+    unsafe {
+        if pg_sys::contain_volatile_functions(expression.cast()) {
+            return None;
+        }
+        let mut set = null_mut();
+        pg_sys::pull_varattnos(expression.cast(), 1, &raw mut set);
+        let next = |member: &c_int| Some(pg_sys::bms_next_member(set, *member)).filter(|member| *member >= 0);
+        let members = std::iter::successors(next(&-1), next);
+        members.map(|member| AttrNumber::try_from(member + pg_sys::FirstLowInvalidHeapAttributeNumber).ok()).collect()
+    }
 }
 
 /// # Safety

@@ -6,6 +6,7 @@
 use crate::direct::{self, Context, Policies, column, may};
 use crate::owner::{as_owner_of, is_restricted};
 use crate::table::{our_table, usable_index};
+use pgrx::itemptr::item_pointer_to_u64;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::pg_sys::{AttrNumber, Datum, Oid};
 use pgrx::prelude::*;
@@ -52,7 +53,8 @@ struct Layout {
 }
 
 thread_local! {
-    static KNOWN: RefCell<HashMap<&'static CStr, Known>> = RefCell::default();
+    /// By the address of the source.
+    static KNOWN: RefCell<HashMap<*const Source, Known>> = RefCell::default();
 }
 
 /// A snapshot of its own, as that of a statement which begins now. While it lives, rows are found as it shows them.
@@ -117,6 +119,53 @@ impl Finder {
         }
     }
 
+    pub(crate) fn table(&self) -> &PgRelation {
+        &self.table
+    }
+
+    /// Whether the current role sees all rows of these keys, whatever else is in them.
+    pub(crate) fn shows_all(&self, keys: &[Key<'_>]) -> bool {
+        if !self.is_restricted {
+            return true;
+        }
+        let Some(policies) = self.layout.policies.as_ref() else { return false };
+        let Some(columns) = self.layout.columns.get(..keys.len()).filter(|columns| policies.read_only(columns)) else {
+            return false;
+        };
+        // SAFETY: the slot has room for all columns of the table; of those that the policies read it holds the values
+        // of the keys, in whose types they are.
+        unsafe {
+            let slot = pg_sys::MakeSingleTupleTableSlot(self.table.rd_att, &raw const pg_sys::TTSOpsVirtual);
+            pg_sys::ExecStoreAllNullTuple(slot);
+            for (column, key) in columns.iter().zip(keys) {
+                let Some(n) = usize::try_from(*column).ok().and_then(|n| n.checked_sub(1)) else { continue };
+                let (_, value) = key.equality();
+                *(*slot).tts_isnull.add(n) = value.is_none();
+                *(*slot).tts_values.add(n) = value.unwrap_or(Datum::null());
+            }
+            let expressions = pg_sys::CreateStandaloneExprContext();
+            let shown = policies.show(slot, expressions);
+            pg_sys::FreeExprContext(expressions, true);
+            pg_sys::ExecDropSingleTupleTableSlot(slot);
+            shown
+        }
+    }
+
+    /// Where the index says that rows of these keys may be, in the order of the table: block and number.
+    pub(crate) fn places(&self, keys: &[Key<'_>]) -> Vec<u64> {
+        let rows = self.rows(keys, pg_sys::ScanDirection::ForwardScanDirection);
+        let mut places = Vec::new();
+        loop {
+            pgrx::check_for_interrupts!();
+            // SAFETY: the scan has begun and not ended; a place is null or valid until the next one.
+            let place = unsafe { pg_sys::index_getnext_tid(rows.scan, rows.direction).as_ref() };
+            let Some(place) = place else { break };
+            places.push(item_pointer_to_u64(*place));
+        }
+        places.sort_unstable();
+        places
+    }
+
     /// Locks the key of a row; false, and nothing said of it, where it is not there, or not as it was.
     pub(crate) fn lock_key(&self, keys: &[Key<'_>]) -> bool {
         let mut rows = self.rows(keys, pg_sys::ScanDirection::ForwardScanDirection);
@@ -131,13 +180,18 @@ impl Finder {
 }
 
 impl Key<'_> {
+    /// The function that compares, and the value.
+    fn equality(self) -> (u32, Option<Datum>) {
+        match self {
+            Key::Text(text) => (pg_sys::F_TEXTEQ, text.into_datum()),
+            Key::Uuid(id) => (pg_sys::F_UUID_EQ, id.into_datum()),
+        }
+    }
+
     /// # Safety
     /// It is of the type of this column of the index, which is open.
     unsafe fn of_column(self, column: AttrNumber, index: pg_sys::Relation) -> pg_sys::ScanKeyData {
-        let (procedure, value) = match self {
-            Key::Text(text) => (pg_sys::F_TEXTEQ, text.into_datum()),
-            Key::Uuid(id) => (pg_sys::F_UUID_EQ, id.into_datum()),
-        };
+        let (procedure, value) = self.equality();
         let mut key = pg_sys::ScanKeyData::default();
         // SAFETY: the function fills in the key; the index has a collation for each of its columns.
         unsafe {
@@ -243,13 +297,13 @@ impl Drop for Rows<'_> {
 impl Layout {
     fn of(source: &'static Source, table: &PgRelation) -> Option<Rc<Layout>> {
         let (oid, changes) = (table.oid(), direct::changes_of(table.oid()));
-        let known = KNOWN.with_borrow(|all| all.get(source.index).cloned());
+        let known = KNOWN.with_borrow(|all| all.get(&std::ptr::from_ref(source)).cloned());
         if let Some(known) = known.filter(|known| known.table == oid && known.changes == changes) {
             return known.layout;
         }
         let layout = Layout::read(source, table).map(Rc::new);
         let known = Known { table: oid, changes, layout: layout.clone() };
-        let outdated = KNOWN.with_borrow_mut(|all| all.insert(source.index, known));
+        let outdated = KNOWN.with_borrow_mut(|all| all.insert(source, known));
         drop(outdated);
         layout
     }

@@ -27,12 +27,14 @@ mod json_schema;
 mod owner;
 mod parent;
 mod pii;
+mod query;
 mod row;
 mod setting;
 mod statement;
 mod table;
 mod transition;
 mod updated_at;
+mod version;
 mod workflow;
 
 ::pgrx::pg_module_magic!(name, version);
@@ -53,9 +55,7 @@ extension_sql_file!(
         render_template,
         template_variables,
         missing_variables,
-        glossary_is_ready,
-        term_mentions,
-        row_version,
+        mentioned_terms,
         json_schema_violations,
         canned_response_score
     ]

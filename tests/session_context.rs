@@ -11,6 +11,7 @@ fn world() -> Connection {
         &mut connection,
         r#"UPDATE parlant.parlant_agent SET system_prompt = 'Be kind', integration_metadata = '{"token": "top secret"}' WHERE id = :agent1;
            UPDATE parlant.parlant_tool SET auth_config = '{"token": "top secret"}' WHERE id = :tool1;
+           UPDATE parlant.parlant_journey_guideline SET journey_specific_condition = 'only now';
            UPDATE parlant.parlant_agent_tool SET configuration = '{"token": "top secret"}';
            INSERT INTO parlant.parlant_guideline (agent_id, condition, action, priority)
              SELECT :agent1, 'c' || n, 'a', 10 * n FROM generate_series(1, 5) AS n;
@@ -126,4 +127,153 @@ fn a_long_conversation_does_not_make_the_context_fail() {
     );
     let terms = text(&mut connection, "SELECT (parlant.session_context(:session1, 10) -> 'terms')::text");
     assert!(terms.contains("leaves"), "{terms}");
+}
+
+const CONTEXT: &str = "SELECT parlant.session_context(:session1)::text";
+
+/// Changes that the context of session 1 shows.
+const CHANGES: &[&str] = &[
+    "INSERT INTO parlant.parlant_guideline (agent_id, condition, action) VALUES (:agent1, 'new', 'a')",
+    "UPDATE parlant.parlant_guideline SET action = 'changed' WHERE condition = 'c2'",
+    "UPDATE parlant.parlant_guideline SET enabled = false WHERE condition = 'c3'",
+    "DELETE FROM parlant.parlant_guideline WHERE condition = 'c4'",
+    "UPDATE parlant.parlant_journey_guideline SET priority_override = 999 WHERE journey_id = :journey1",
+    "DELETE FROM parlant.parlant_journey_guideline WHERE journey_id = :journey1",
+    "UPDATE parlant.parlant_tool SET description = 'changed' WHERE name = 'second'",
+    "UPDATE parlant.parlant_agent_tool SET priority = 7 WHERE tool_id = :tool1",
+    "UPDATE parlant.parlant_tool SET is_public = false WHERE name = 'second'",
+    "INSERT INTO parlant.parlant_agent_tool (agent_id, tool_id, priority) SELECT :agent1, id, 55 FROM parlant.parlant_tool WHERE name = 'second'",
+    "DELETE FROM parlant.parlant_agent_tool WHERE tool_id = :tool1",
+    "UPDATE parlant.parlant_agent SET system_prompt = 'changed' WHERE id = :agent1",
+    "UPDATE parlant.parlant_term SET description = 'changed' WHERE name = 'tea'",
+    "INSERT INTO parlant.parlant_term (agent_id, name, description, importance) VALUES (:agent1, 'green tea', 'd', 1)",
+    "DELETE FROM parlant.parlant_term WHERE name = 'black tea'",
+    "UPDATE parlant.parlant_canned_response SET template = 'Tea again' WHERE template LIKE 'Tea for%'",
+    "INSERT INTO parlant.parlant_canned_response (agent_id, template) VALUES (:agent1, 'More tea')",
+    "DELETE FROM parlant.parlant_canned_response WHERE template LIKE 'Black tea%'",
+    "UPDATE parlant.parlant_journey SET title = 'changed' WHERE id = :journey1",
+    "UPDATE parlant.parlant_journey_state SET chat_prompt = 'changed' WHERE id = :ask1",
+    "UPDATE parlant.parlant_journey_transition SET condition = 'v > 0', condition_kind = 'expression' WHERE journey_id = :journey1",
+    "INSERT INTO parlant.parlant_variable (agent_id, key, value, scope) VALUES (:agent1, 'w', '2', 'agent')",
+    "UPDATE parlant.parlant_variable SET value = '0' WHERE key = 'v'",
+    "SELECT parlant.append_event(:session1, 'customer_message', '{\"message\": \"green tea\"}')",
+    "TRUNCATE parlant.parlant_canned_response",
+    "ALTER TABLE parlant.parlant_guideline DROP COLUMN tool_ids; ALTER TABLE parlant.parlant_guideline ADD COLUMN tool_ids jsonb DEFAULT '[1]'",
+];
+
+#[test]
+fn a_connection_that_has_read_the_context_before_reads_what_another_one_reads() {
+    let mut used = world();
+    let mut writer = used.another();
+    let mut before = text(&mut used, CONTEXT);
+    for change in CHANGES {
+        run(&mut writer, change);
+        let after = text(&mut used, CONTEXT);
+        assert_eq!(after, text(&mut used.another(), CONTEXT), "{change}");
+        assert_ne!(after, before, "{change}");
+        before = after;
+    }
+    for rewriting in
+        ["VACUUM FULL parlant.parlant_guideline", "CLUSTER parlant.parlant_term USING parlant_term_name_key"]
+    {
+        run(&mut writer, rewriting);
+        assert_eq!(text(&mut used, CONTEXT), before, "{rewriting}");
+    }
+    run(&mut writer, "UPDATE parlant.parlant_agent SET deleted_at = now() WHERE id = :agent1");
+    used.assert_refused(&with_ids(CONTEXT), "P0002");
+}
+
+#[test]
+fn a_transaction_reads_its_own_changes_until_they_are_rolled_back() {
+    let mut connection = world();
+    let before = text(&mut connection, CONTEXT);
+    for change in CHANGES {
+        connection.run("BEGIN");
+        assert_eq!(text(&mut connection, CONTEXT), before);
+        connection.run("SAVEPOINT one");
+        run(&mut connection, change);
+        let changed = text(&mut connection, CONTEXT);
+        assert_ne!(changed, before, "{change}");
+        connection.run("ROLLBACK TO one");
+        assert_eq!(text(&mut connection, CONTEXT), before, "{change}");
+        run(&mut connection, change);
+        assert_ne!(text(&mut connection, CONTEXT), before, "{change}");
+        connection.run("ROLLBACK");
+        assert_eq!(text(&mut connection, CONTEXT), before, "{change}");
+    }
+}
+
+#[test]
+fn a_snapshot_goes_on_showing_the_context_that_it_has_shown() {
+    for level in ["REPEATABLE READ", "SERIALIZABLE"] {
+        let mut connection = world();
+        let mut writer = connection.another();
+        connection.run(&format!("BEGIN ISOLATION LEVEL {level}"));
+        let before = text(&mut connection, CONTEXT);
+        for change in CHANGES.iter().filter(|change| change.contains("parlant.parlant_") && !change.contains("TABLE")) {
+            if change.starts_with("TRUNCATE") {
+                continue;
+            }
+            run(&mut writer, change);
+            assert_eq!(text(&mut connection, CONTEXT), before, "{level}: {change}");
+        }
+        connection.run("COMMIT");
+        assert_eq!(text(&mut connection, CONTEXT), text(&mut writer, CONTEXT));
+    }
+}
+
+#[test]
+fn what_is_kept_for_one_is_not_shown_to_another_who_sees_less() {
+    let mut connection = world();
+    let database: String = connection.value("SELECT current_database()");
+    connection.run(&format!(
+        r#"CREATE ROLE "app of {database}"; SELECT parlant.grant_app_role('app of {database}');
+           CREATE ROLE "bare of {database}"; GRANT USAGE ON SCHEMA parlant TO "bare of {database}";
+           GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA parlant TO "bare of {database}""#
+    ));
+    let as_owner = text(&mut connection, CONTEXT);
+    let enter = |connection: &mut Connection, role: &str, call: &str| {
+        connection.run(&format!(r#"BEGIN; SET LOCAL ROLE "{role} of {database}"; SELECT {call}"#));
+    };
+    let user = "parlant.enter_workspace('acme', 'ann')";
+
+    enter(&mut connection, "app", user);
+    assert_eq!(text(&mut connection, CONTEXT), as_owner);
+    connection.run("ROLLBACK");
+    enter(&mut connection, "app", "parlant.enter_workspace_as_customer('acme', 'ada')");
+    connection.assert_refused(&with_ids(CONTEXT), "P0002");
+    connection.run("ROLLBACK");
+    enter(&mut connection, "app", "1");
+    connection.assert_refused(&with_ids(CONTEXT), "P0002");
+    connection.run("ROLLBACK");
+    enter(&mut connection, "bare", user);
+    connection.assert_refused(&with_ids(CONTEXT), "42501");
+    connection.run("ROLLBACK");
+    let terms = "SELECT count(*) FROM parlant.mentioned_terms('acme', :agent1, 'tea')";
+    for (role, call, seen) in
+        [("app", user, 1), ("app", "parlant.enter_workspace_as_customer('acme', 'ada')", 0), ("app", "1", 0)]
+    {
+        enter(&mut connection, role, call);
+        assert_eq!(connection.value::<i64>(&with_ids(terms)), seen, "{call}");
+        connection.run("ROLLBACK");
+    }
+
+    // Policies of a user's own: one that looks at other columns, and one that takes rows away.
+    for (table, policy) in [
+        ("parlant_guideline", "FOR SELECT USING (workspace_id = 'acme' AND priority > 20)"),
+        ("parlant_tool", "AS RESTRICTIVE FOR SELECT USING (name <> 'second')"),
+        ("parlant_term", "AS RESTRICTIVE FOR SELECT USING (name <> 'tea')"),
+    ] {
+        connection.run(&format!("CREATE POLICY own ON parlant.{table} {policy}"));
+        enter(&mut connection, "app", user);
+        let kept = text(&mut connection, CONTEXT);
+        connection.run("ROLLBACK");
+        let mut fresh = connection.another();
+        enter(&mut fresh, "app", user);
+        assert_eq!(kept, text(&mut fresh, CONTEXT), "{table}");
+        fresh.run("ROLLBACK");
+        assert_eq!(kept == as_owner, table == "parlant_guideline", "{table}");
+        connection.run(&format!("DROP POLICY own ON parlant.{table}"));
+    }
+    assert_eq!(text(&mut connection, CONTEXT), as_owner);
 }

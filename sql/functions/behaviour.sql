@@ -7,16 +7,10 @@ COMMENT ON FUNCTION parlant.template_variables(text) IS
     'column if the template is broken.';
 COMMENT ON FUNCTION parlant.missing_variables(text, jsonb) IS
     'What rendering a template with these variables lacks, as a JSON array of paths; NULL where it fails otherwise.';
-COMMENT ON FUNCTION parlant.glossary_is_ready(text) IS
-    'Internal: whether this connection keeps a glossary for term_mentions.';
-COMMENT ON FUNCTION parlant.term_mentions(text, text, text) IS
-    'Internal: the mentions of a glossary''s terms in a text. Call find_terms.';
 COMMENT ON FUNCTION parlant.json_schema_violations(jsonb, jsonb) IS
     'Every rule of a JSON Schema that a document breaks, at most 100, each with a JSON Pointer to what is wrong.';
 COMMENT ON FUNCTION parlant.canned_response_score(text, jsonb, jsonb, integer, boolean, text, oid, jsonb) IS
     'Internal: how well a canned response fits a query, from 0 to 1; NULL if it does not. Call find_canned_responses.';
-COMMENT ON FUNCTION parlant.row_version(xid, tid) IS
-    'Internal: a hash of a version of a row, by who wrote it and where it is.';
 
 CREATE FUNCTION parlant.refuse_unknown(kind text, id text) RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
@@ -29,30 +23,7 @@ END $$;
 COMMENT ON FUNCTION parlant.refuse_unknown(text, text) IS
     'Internal: the error for what is not there, or not visible, which look the same.';
 
-CREATE FUNCTION parlant.mentioned_terms(workspace_id text, agent_id uuid, content text)
-    RETURNS TABLE (term_id uuid, matched text, "position" integer)
-    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
-#variable_conflict use_column
-DECLARE
-    key text;
-    glossary text;
-BEGIN
-    -- A version of a row is known by where it is and by who wrote it, so every change of a term changes the key.
-    SELECT mentioned_terms.agent_id || ' ' || count(*) || ' ' || bit_xor(parlant.row_version(xmin, ctid)) INTO key
-    FROM parlant.parlant_term AS term
-    WHERE term.workspace_id = mentioned_terms.workspace_id AND term.agent_id = mentioned_terms.agent_id;
-    IF key IS NULL THEN
-        RETURN;
-    END IF;
-    IF NOT parlant.glossary_is_ready(key) THEN
-        SELECT string_agg(term.id || ' ' || term.importance || ' ' || to_char(term.created_at, 'YYYYMMDDHH24MISSUS') || ' '
-                          || length(term.name) || ' ' || term.name || coalesce(term.synonyms, '[]'), '')
-        INTO glossary
-        FROM parlant.parlant_term AS term
-        WHERE term.workspace_id = mentioned_terms.workspace_id AND term.agent_id = mentioned_terms.agent_id;
-    END IF;
-    RETURN QUERY SELECT * FROM parlant.term_mentions(key, glossary, mentioned_terms.content);
-END $$;
+ALTER FUNCTION parlant.mentioned_terms(text, uuid, text) ROWS 10;
 COMMENT ON FUNCTION parlant.mentioned_terms(text, uuid, text) IS
     'Internal: the mentions of an agent''s terms in a text. Call find_terms.';
 

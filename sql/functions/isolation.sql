@@ -170,8 +170,6 @@ CREATE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, pr
 
         -- Behaviour, tools, knowledge
         ('function', 'missing_variables', 'EXECUTE'),
-        ('function', 'glossary_is_ready', 'EXECUTE'),
-        ('function', 'term_mentions', 'EXECUTE'),
         ('function', 'json_schema_violations', 'EXECUTE'),
         ('function', 'refuse_unknown', 'EXECUTE'),
         ('function', 'claim_tool_call', 'EXECUTE'),
@@ -190,7 +188,6 @@ CREATE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, pr
         ('function', 'canned_responses_of', 'EXECUTE'),
         ('function', 'guidelines_of', 'EXECUTE'),
         ('function', 'mentioned_terms', 'EXECUTE'),
-        ('function', 'row_version', 'EXECUTE'),
         ('function', 'variables_of', 'EXECUTE'),
         ('function', 'host_tools', 'EXECUTE'),
         ('function', 'is_disabled_by', 'EXECUTE'),

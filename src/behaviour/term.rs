@@ -1,12 +1,15 @@
 //! Glossaries.
 
-use crate::error::error;
+use crate::error::{error, internal};
+use crate::find::Source;
+use crate::query::Query;
+use crate::version::Version;
 use parlant_core::cache::Cache;
 use parlant_core::term::{Glossary, MAX_GLOSSARY_BYTES, MAX_TEXT_BYTES, Term};
-use pgrx::PgSqlErrorCode::{ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_PROGRAM_LIMIT_EXCEEDED};
+use pgrx::PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// Room for glossaries ready to be looked through, in bytes of a connection's memory.
@@ -14,38 +17,32 @@ const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 thread_local! {
     static GLOSSARIES: RefCell<Cache<Glossary>> = RefCell::new(Cache::new(CACHE_BYTES));
+    static GLOSSARY_PLAN: Cell<pg_sys::SPIPlanPtr> = const { Cell::new(std::ptr::null_mut()) };
 }
 
-/// A hash of a version of a row, by who wrote it and where it is, so that a hash over many can be made by `bit_xor`.
-#[pg_extern(immutable, strict, parallel_safe)]
-fn row_version(xmin: pg_sys::TransactionId, ctid: pg_sys::ItemPointerData) -> i64 {
-    let (block, offset) = pgrx::itemptr::item_pointer_get_both(ctid);
-    let place = (u64::from(block) << 16) | u64::from(offset);
-    (mixed(mixed(place) ^ u64::from(xmin.into_inner()))).cast_signed()
-}
+/// The terms of an agent.
+static TERMS: Source = Source {
+    table: "parlant_term",
+    index: c"parlant_term_name_key",
+    columns: &[("workspace_id", pg_sys::TEXTOID), ("agent_id", pg_sys::UUIDOID)],
+    keys: 2,
+};
 
-/// A bijection that spreads each bit over all others: the last steps of MurmurHash3.
-fn mixed(mut bits: u64) -> u64 {
-    bits = (bits ^ (bits >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    bits = (bits ^ (bits >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    bits ^ (bits >> 33)
-}
+/// They as one text: of each an id, an importance, the time of its creation, the number of characters of its name, all
+/// with a space behind, then the name and a JSON array of synonyms.
+static GLOSSARY: Query = Query {
+    sql: c"SELECT string_agg(id || ' ' || importance || ' ' || to_char(created_at, 'YYYYMMDDHH24MISSUS') || ' '
+                             || length(name) || ' ' || name || coalesce(synonyms, '[]'), '')
+           FROM parlant.parlant_term WHERE workspace_id = $1 AND agent_id = $2",
+    types: &[pg_sys::TEXTOID, pg_sys::UUIDOID],
+    plan: &GLOSSARY_PLAN,
+};
 
-/// Whether the glossary with this key is ready, so that `term_mentions` needs only the key.
-///
-/// The key changes with every change of a term: reading and building a glossary takes far longer than searching.
-#[pg_extern(volatile, strict, parallel_safe)]
-fn glossary_is_ready(key: &str) -> bool {
-    GLOSSARIES.with_borrow(|glossaries| glossaries.get(key).is_some())
-}
-
-/// Every mention of a term in a text. The glossary is the concatenation of its terms, each an id, an importance, the
-/// time of its creation, the number of characters of its name, all with a space behind, then the name and a JSON array
-/// of synonyms; NULL where `glossary_is_ready`.
-#[pg_extern(volatile, parallel_safe)]
-fn term_mentions(
-    key: &str,
-    glossary: Option<&str>,
+/// Every mention of a term of an agent in a text.
+#[pg_extern(stable, parallel_safe)]
+fn mentioned_terms(
+    workspace_id: Option<&str>,
+    agent_id: Option<pgrx::Uuid>,
     content: Option<&str>,
 ) -> Result<
     TableIterator<'static, (name!(term_id, pgrx::Uuid), name!(matched, String), name!(position, i32))>,
@@ -55,30 +52,40 @@ fn term_mentions(
     if content.len() > MAX_TEXT_BYTES {
         return Err(too_large("text", content.len(), MAX_TEXT_BYTES, "Look for terms in parts of it."));
     }
-    let kept = GLOSSARIES.with_borrow(|glossaries| glossaries.get(key));
-    let ready = match kept {
-        Some(ready) => ready,
-        None => build(key, glossary.unwrap_or_default())?,
+    let found = match workspace_id.zip(agent_id) {
+        Some((workspace_id, agent_id)) => glossary(workspace_id, agent_id)?.mentions(content),
+        None => Vec::new(),
     };
-    let mentions = ready.mentions(content).into_iter().filter_map(|mention| {
+    let mentions = found.into_iter().filter_map(|mention| {
         let position = i32::try_from(mention.position).ok()?;
         Some((pgrx::Uuid::from_bytes(mention.id.to_be_bytes()), mention.matched, position))
     });
     Ok(TableIterator::new(mentions.collect::<Vec<_>>()))
 }
 
-fn build(key: &str, text: &str) -> Result<Rc<Glossary>, ErrorReport> {
+/// The glossary that the current role sees. Reading and building it takes far longer than searching, so it is kept: by
+/// the versions of its rows or, where they cannot be told, by its text.
+fn glossary(workspace_id: &str, agent_id: pgrx::Uuid) -> Result<Rc<Glossary>, ErrorReport> {
+    let kept = |key: &[u8]| GLOSSARIES.with_borrow(|glossaries| glossaries.get(key));
+    let mut version = Version::new();
+    let key = version
+        .fold(&TERMS, workspace_id, Some(agent_id))?
+        .then(|| format!("{agent_id} {version} {workspace_id}").into_bytes());
+    if let Some(ready) = key.as_deref().and_then(kept) {
+        return Ok(ready);
+    }
+    let text = GLOSSARY.text(&[workspace_id.into_datum(), agent_id.into_datum()])?.unwrap_or_default();
+    match key {
+        Some(key) => build(&key, &text),
+        None => kept(text.as_bytes()).map_or_else(|| build(text.as_bytes(), &text), Ok),
+    }
+}
+
+fn build(key: &[u8], text: &str) -> Result<Rc<Glossary>, ErrorReport> {
     if text.len() > MAX_GLOSSARY_BYTES {
         return Err(too_large("glossary", text.len(), MAX_GLOSSARY_BYTES, "Divide its terms between agents."));
     }
-    let terms = parse(text).ok_or_else(|| {
-        error(
-            ERRCODE_INVALID_PARAMETER_VALUE,
-            "this is no glossary".to_owned(),
-            "A term is not written as term_mentions reads it.".to_owned(),
-            "Call parlant.find_terms, which reads the terms of an agent.",
-        )
-    })?;
+    let terms = parse(text).ok_or_else(|| internal("terms are not written as they are read"))?;
     let glossary = Glossary::new(&terms).map_err(|reason| {
         let hint = "Divide its terms between agents.";
         error(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the glossary is too large".to_owned(), format!("{reason}."), hint)
@@ -124,25 +131,18 @@ mod tests {
     use pgrx::prelude::*;
 
     #[pg_test]
-    fn term_mentions_reads_names_with_any_characters() {
+    fn names_have_any_characters() {
+        Spi::run(
+            r#"INSERT INTO parlant.parlant_agent (id, workspace_id, name) VALUES ('00000000-0000-4000-8000-000000000001', 'w', 'a');
+               INSERT INTO parlant.parlant_term (id, agent_id, name, description, synonyms, created_at) VALUES
+                 ('00000000-0000-4000-8000-000000000011', '00000000-0000-4000-8000-000000000001', 'a ["]', 'd', '["s", 1]', now()),
+                 ('00000000-0000-4000-8000-000000000012', '00000000-0000-4000-8000-000000000001', 'Ümla', 'd', NULL, now())"#,
+        )
+        .unwrap();
         let found = Spi::get_one::<String>(
             r#"SELECT string_agg(right(term_id::text, 1) || ' ' || matched || ' ' || position, ', ')
-                 FROM parlant.term_mentions('key', '00000000-0000-4000-8000-000000000001 100 2026 5 a ["]["s", 1]'
-                      || '00000000-0000-4000-8000-000000000002 100 2026 4 Ümla[]', 'S and ümla and a ["]')"#,
+                 FROM parlant.mentioned_terms('w', '00000000-0000-4000-8000-000000000001', 'S and ümla and a ["]')"#,
         );
         assert_eq!(found, Ok(Some("1 S 1, 2 ümla 7, 1 a [\"] 16".to_owned())));
-    }
-
-    #[pg_test(error = "this is no glossary")]
-    fn term_mentions_refuses_what_is_no_glossary() {
-        Spi::run("SELECT FROM parlant.term_mentions('k', 'x', 'y')").unwrap();
-    }
-
-    #[pg_test]
-    fn glossary_is_ready_once_it_was_looked_through() {
-        let ready = || Spi::get_one::<bool>("SELECT parlant.glossary_is_ready('this test')");
-        assert_eq!(ready(), Ok(Some(false)));
-        Spi::run("SELECT FROM parlant.term_mentions('this test', '', 'x')").unwrap();
-        assert_eq!(ready(), Ok(Some(true)));
     }
 }

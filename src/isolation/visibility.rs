@@ -6,6 +6,7 @@
 
 use super::lookup::Question;
 use crate::context::{self, CUSTOMER_ID, HIDES_AGENTS, WORKSPACE_ID};
+use crate::query::Query;
 use pgrx::Uuid;
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -27,39 +28,47 @@ thread_local! {
 
 static AGENT: Question = Question {
     table: "parlant_agent",
-    sql: c"SELECT deleted_at IS NULL FROM parlant.parlant_agent WHERE workspace_id = $1 AND id = $2",
-    types: &[pg_sys::TEXTOID, pg_sys::UUIDOID],
-    plan: &AGENT_PLAN,
+    query: Query {
+        sql: c"SELECT deleted_at IS NULL FROM parlant.parlant_agent WHERE workspace_id = $1 AND id = $2",
+        types: &[pg_sys::TEXTOID, pg_sys::UUIDOID],
+        plan: &AGENT_PLAN,
+    },
 };
 
 static STARTABLE: Question = Question {
     table: "parlant_agent",
-    sql: c"SELECT status = 'active' FROM parlant.parlant_agent
-           WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL",
-    types: &[pg_sys::TEXTOID, pg_sys::UUIDOID],
-    plan: &STARTABLE_PLAN,
+    query: Query {
+        sql: c"SELECT status = 'active' FROM parlant.parlant_agent
+               WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL",
+        types: &[pg_sys::TEXTOID, pg_sys::UUIDOID],
+        plan: &STARTABLE_PLAN,
+    },
 };
 
 static JOURNEY: Question = Question {
     table: "parlant_journey",
-    sql: c"SELECT agent.deleted_at IS NULL
-           FROM parlant.parlant_journey AS journey
-           JOIN parlant.parlant_agent AS agent
-             ON agent.workspace_id = journey.workspace_id AND agent.id = journey.agent_id
-           WHERE journey.workspace_id = $1 AND journey.id = $2",
-    types: &[pg_sys::TEXTOID, pg_sys::UUIDOID],
-    plan: &JOURNEY_PLAN,
+    query: Query {
+        sql: c"SELECT agent.deleted_at IS NULL
+               FROM parlant.parlant_journey AS journey
+               JOIN parlant.parlant_agent AS agent
+                 ON agent.workspace_id = journey.workspace_id AND agent.id = journey.agent_id
+               WHERE journey.workspace_id = $1 AND journey.id = $2",
+        types: &[pg_sys::TEXTOID, pg_sys::UUIDOID],
+        plan: &JOURNEY_PLAN,
+    },
 };
 
 static SESSION: Question = Question {
     table: "parlant_session",
-    sql: c"SELECT agent.deleted_at IS NULL AND coalesce(session.customer_id = $3, $3 IS NULL)
-           FROM parlant.parlant_session AS session
-           JOIN parlant.parlant_agent AS agent
-             ON agent.workspace_id = session.workspace_id AND agent.id = session.agent_id
-           WHERE session.workspace_id = $1 AND session.id = $2",
-    types: &[pg_sys::TEXTOID, pg_sys::UUIDOID, pg_sys::TEXTOID],
-    plan: &SESSION_PLAN,
+    query: Query {
+        sql: c"SELECT agent.deleted_at IS NULL AND coalesce(session.customer_id = $3, $3 IS NULL)
+               FROM parlant.parlant_session AS session
+               JOIN parlant.parlant_agent AS agent
+                 ON agent.workspace_id = session.workspace_id AND agent.id = session.agent_id
+               WHERE session.workspace_id = $1 AND session.id = $2",
+        types: &[pg_sys::TEXTOID, pg_sys::UUIDOID, pg_sys::TEXTOID],
+        plan: &SESSION_PLAN,
+    },
 };
 
 /// Answers of this transaction, by parent: its table and id, because clients choose ids and can give one to two rows.
@@ -125,7 +134,7 @@ fn is_visible(question: &'static Question, workspace_id: Option<Unread>, id: Uui
     }
     let customer_id = CUSTOMER_ID.get();
     let mut arguments = vec![workspace_id.into_datum(), id.into_datum(), customer_id.clone().into_datum()];
-    arguments.truncate(question.types.len());
+    arguments.truncate(question.query.types.len());
     let Some(answer) = question.ask(&arguments)? else { return Ok(customer_id.is_none()) };
     REMEMBERED.with_borrow_mut(|remembered| remembered.put(question.table, id, answer));
     Ok(answer)
