@@ -30,6 +30,22 @@ SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'purge_audit_log_wrapper';
 
+CREATE OR REPLACE FUNCTION "context_document"(
+	"workspace_id" TEXT, /* & str */
+	"agent_id" uuid, /* Uuid */
+	"journey_id" uuid, /* Option < Uuid > */
+	"agent" jsonb, /* Jsonb */
+	"session" jsonb, /* Jsonb */
+	"journey" jsonb, /* Option < Jsonb > */
+	"terms" jsonb, /* Option < Jsonb > */
+	"variables" jsonb, /* Jsonb */
+	"canned_responses" jsonb, /* Option < Jsonb > */
+	"events" jsonb /* Option < Jsonb > */
+) RETURNS jsonb /* Result < JsonbMade, ErrorReport > */
+STABLE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'context_document_wrapper';
+
 CREATE OR REPLACE FUNCTION "is_disabled_by"(
 	"failures" INT /* i32 */
 ) RETURNS bool /* bool */
@@ -392,7 +408,7 @@ AS 'MODULE_PATHNAME', 'judge_condition_wrapper';
 
 CREATE OR REPLACE FUNCTION "checked_journey_definition"(
 	"definition" jsonb /* Option < Jsonb > */
-) RETURNS jsonb /* Result < JsonbValue, ErrorReport > */
+) RETURNS jsonb /* Result < JsonbMade, ErrorReport > */
 IMMUTABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'checked_journey_definition_wrapper';
@@ -548,14 +564,14 @@ CREATE OR REPLACE FUNCTION "host_workflow"(
 	"workspace_id" TEXT, /* & str */
 	"workflow_id" TEXT, /* & str */
 	"draft" bool DEFAULT false /* bool */
-) RETURNS jsonb /* Result < JsonbValue, ErrorReport > */
+) RETURNS jsonb /* Result < JsonbMade, ErrorReport > */
 STRICT
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'host_workflow_wrapper';
 
 CREATE OR REPLACE FUNCTION "journey_definition_to_workflow"(
 	"definition" jsonb /* Jsonb */
-) RETURNS jsonb /* Result < JsonbValue, ErrorReport > */
+) RETURNS jsonb /* Result < JsonbMade, ErrorReport > */
 IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'journey_definition_to_workflow_wrapper';
@@ -564,7 +580,7 @@ CREATE OR REPLACE FUNCTION "workflow_to_journey"(
 	"workflow" jsonb, /* Jsonb */
 	"parameters" jsonb DEFAULT '{}', /* Jsonb */
 	"tools" jsonb DEFAULT '{}' /* Jsonb */
-) RETURNS jsonb /* Result < JsonbValue, ErrorReport > */
+) RETURNS jsonb /* Result < JsonbMade, ErrorReport > */
 IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'workflow_to_journey_wrapper';
@@ -757,6 +773,7 @@ CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, na
         ('function', 'tool_name', 'EXECUTE'),
         ('function', 'canned_response_score', 'EXECUTE'),
         ('function', 'canned_responses_of', 'EXECUTE'),
+        ('function', 'context_document', 'EXECUTE'),
         ('function', 'guidelines_of', 'EXECUTE'),
         ('function', 'mentioned_terms', 'EXECUTE'),
         ('function', 'variables_of', 'EXECUTE'),
@@ -1020,6 +1037,8 @@ COMMENT ON FUNCTION parlant.template_variables(text) IS
     'column if the template is broken.';
 COMMENT ON FUNCTION parlant.missing_variables(text, jsonb) IS
     'What rendering a template with these variables lacks, as a JSON array of paths; NULL where it fails otherwise.';
+COMMENT ON FUNCTION parlant.context_document(text, uuid, uuid, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb) IS
+    'Internal: the parts of a context in one document, with guidelines and tools. Call session_context.';
 COMMENT ON FUNCTION parlant.json_schema_violations(jsonb, jsonb) IS
     'Every rule of a JSON Schema that a document breaks, at most 100, each with a JSON Pointer to what is wrong.';
 COMMENT ON FUNCTION parlant.canned_response_score(text, jsonb, jsonb, integer, boolean, text, oid, jsonb) IS
@@ -1314,7 +1333,7 @@ COMMENT ON FUNCTION parlant.record_guideline_match(uuid, uuid) IS
     'another; refresh_totals() counts.';
 
 CREATE OR REPLACE FUNCTION parlant.search_configuration(locale text) RETURNS regconfig
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT CASE split_part(locale, '-', 1)
         WHEN 'ar' THEN 'arabic' WHEN 'da' THEN 'danish' WHEN 'de' THEN 'german' WHEN 'el' THEN 'greek' WHEN 'en' THEN 'english'
         WHEN 'es' THEN 'spanish' WHEN 'fi' THEN 'finnish' WHEN 'fr' THEN 'french' WHEN 'ga' THEN 'irish'
@@ -1422,7 +1441,7 @@ COMMENT ON FUNCTION parlant.check_canned_response() IS
     'Trigger: refuses a message of a strict agent that names a canned response and has another text than it renders to.';
 
 CREATE OR REPLACE FUNCTION parlant.message_text(content jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT coalesce(content ->> 'message', content ->> 'text', content ->> 'content')
 $$;
 COMMENT ON FUNCTION parlant.message_text(jsonb) IS 'Internal: the text of a message, under the names that clients give it.';
@@ -1434,7 +1453,6 @@ DECLARE
     agent jsonb;
     condition_variables jsonb;
     journey jsonb;
-    guidelines jsonb;
     terms jsonb;
     canned_responses jsonb;
     events jsonb;
@@ -1497,10 +1515,6 @@ BEGIN
         WHERE j.workspace_id = session.workspace_id AND j.id = session.current_journey_id;
     END IF;
 
-    SELECT jsonb_agg(g) INTO guidelines
-    FROM (SELECT * FROM parlant.guidelines_of(session.workspace_id, session.agent_id, session.current_journey_id)
-          LIMIT 1000) AS g;
-
     SELECT jsonb_agg(jsonb_build_object(
                'offset', e."offset", 'event_id', e.id, 'event_type', e.event_type, 'content', e.content, 'metadata', e.metadata,
                'tool_call_id', e.tool_call_id, 'journey_id', e.journey_id, 'state_id', e.state_id,
@@ -1530,11 +1544,8 @@ BEGIN
     FROM parlant.canned_responses_of(session.workspace_id, session.agent_id, session.configuration, left(last_message, 10000),
                                      NULL, 10, session.known, session.told) AS c;
 
-    RETURN jsonb_build_object(
-        'agent', agent, 'session', session.document, 'journey', journey, 'guidelines', coalesce(guidelines, '[]'),
-        'tools', parlant.agent_tools(session.agent_id), 'terms', coalesce(terms, '[]'),
-        'variables', session.known,
-        'canned_responses', coalesce(canned_responses, '[]'), 'events', coalesce(events, '[]'));
+    RETURN parlant.context_document(session.workspace_id, session.agent_id, session.current_journey_id, agent,
+                                    session.document, journey, terms, session.known, canned_responses, events);
 END $$;
 COMMENT ON FUNCTION parlant.session_context(uuid, integer) IS
     'Everything that an engine needs for the next turn of a session, in one document: agent, session, journey with next '
@@ -1592,14 +1603,14 @@ COMMENT ON FUNCTION parlant.refresh_behaviour_totals() IS
 -- Tools: what agents may call, calls within their limits, and the health of what runs them.
 
 CREATE OR REPLACE FUNCTION parlant.tool_name(name text, longest integer) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN length(name) <= longest THEN name ELSE left(name, longest - 9) || '_' || left(md5(name), 8) END
 $$;
 COMMENT ON FUNCTION parlant.tool_name(text, integer) IS
     'Internal: the name of a tool for an API that takes only short ones; a long name ends with a part of its hash.';
 
 CREATE OR REPLACE FUNCTION parlant.object_schema(schema jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT '{"type": "object", "properties": {}}' || schema
 $$;
 COMMENT ON FUNCTION parlant.object_schema(jsonb) IS

@@ -180,6 +180,13 @@ impl Finder {
 }
 
 impl Key<'_> {
+    pub(crate) fn to_bytes(self) -> Box<[u8]> {
+        match self {
+            Key::Text(text) => text.as_bytes().into(),
+            Key::Uuid(id) => id.as_bytes().as_slice().into(),
+        }
+    }
+
     /// The function that compares, and the value.
     fn equality(self) -> (u32, Option<Datum>) {
         match self {

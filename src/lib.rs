@@ -56,6 +56,7 @@ extension_sql_file!(
         template_variables,
         missing_variables,
         mentioned_terms,
+        context_document,
         json_schema_violations,
         canned_response_score
     ]

@@ -3,7 +3,9 @@
 //! pgrx's own SPI would take a new snapshot once the transaction has written, in the middle of a client's statement.
 
 use crate::error::internal;
+use crate::json::Jsonb;
 use crate::setting::Settings;
+use parlant_core::jsonb::Document;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::cell::Cell;
@@ -18,13 +20,27 @@ pub(crate) struct Query {
     pub(crate) plan: &'static LocalKey<Cell<pg_sys::SPIPlanPtr>>,
 }
 
+/// A search path on which no name of a client's is found, until this is dropped.
+fn safe_path() -> Settings {
+    let settings = Settings::saved();
+    settings.set(c"search_path", c"pg_catalog, pg_temp");
+    settings
+}
+
 impl Query {
     /// The text that the query gives, whatever the search path of the client: what is made of it may be kept.
     pub(crate) fn text(&self, arguments: &[Option<pg_sys::Datum>]) -> Result<Option<String>, ErrorReport> {
-        let settings = Settings::saved();
-        settings.set(c"search_path", c"pg_catalog, pg_temp");
+        let _path = safe_path();
         // SAFETY: the query gives a text.
         self.ask(arguments, |value| unsafe { String::from_datum(value, false) }).map(Option::flatten)
+    }
+
+    /// The `jsonb` that the query gives, likewise.
+    pub(crate) fn jsonb(&self, arguments: &[Option<pg_sys::Datum>]) -> Result<Option<Vec<u8>>, ErrorReport> {
+        let _path = safe_path();
+        // SAFETY: the query gives a jsonb, which is copied.
+        let read = |value| unsafe { Jsonb::from_datum(value, false) }.map(|document| document.source().to_vec());
+        self.ask(arguments, read).map(Option::flatten)
     }
 
     /// What `read` makes of the first column of the first row; none if there is no row, or NULL.

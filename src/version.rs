@@ -7,11 +7,11 @@
 
 use crate::direct::changes_of;
 use crate::find::{Finder, Key, Source};
+use pgrx::PgRelation;
 use pgrx::itemptr::{item_pointer_to_u64, u64_to_item_pointer};
 use pgrx::pg_sys::Oid;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::{PgRelation, Uuid};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ptr::null_mut;
@@ -34,12 +34,12 @@ struct View {
     how: (bool, bool),
 }
 
-/// The rows of a workspace in a table, or of an owner in it.
+/// Rows of a table.
 #[derive(PartialEq, Eq, Hash)]
 struct Place {
     table: Oid,
-    workspace_id: Box<str>,
-    owner: Option<[u8; 16]>,
+    source: *const Source,
+    keys: Vec<Box<[u8]>>,
 }
 
 thread_local! {
@@ -57,14 +57,10 @@ impl Version {
         self.1 = mixed(self.1.rotate_left(23).wrapping_add(bits));
     }
 
-    /// Adds the versions of rows that the active snapshot shows: of a workspace, or of an owner in it. False where they
-    /// cannot be told, or the current role does not see all of them, so that only a query can say.
-    pub(crate) fn fold(
-        &mut self,
-        source: &'static Source,
-        workspace_id: &str,
-        owner: Option<Uuid>,
-    ) -> Result<bool, ErrorReport> {
+    /// Adds the versions of the rows of these keys that the active snapshot shows. More keys than the source has are what
+    /// the rows have besides in its next columns, which a foreign key sees to. False where the versions cannot be told,
+    /// or the current role does not see all of them, so that only a query can say.
+    pub(crate) fn fold(&mut self, source: &'static Source, keys: &[Key<'_>]) -> Result<bool, ErrorReport> {
         // SAFETY: these are the settings and the active snapshot of the backend that runs. Serializable transactions
         // must leave locks on what they read.
         let snapshot = unsafe {
@@ -75,13 +71,12 @@ impl Version {
             &*pg_sys::GetActiveSnapshot()
         };
         let Some(finder) = Finder::of(source)? else { return Ok(false) };
-        let keys: Vec<_> = [Some(Key::Text(workspace_id)), owner.map(Key::Uuid)].into_iter().flatten().collect();
         let table = finder.table();
         // SAFETY: an open relation has a row of pg_class.
         let class = unsafe { &*table.rd_rel };
         if snapshot.snapshot_type != pg_sys::SnapshotType::SNAPSHOT_MVCC
             || class.relam != pg_sys::HEAP_TABLE_AM_OID
-            || !finder.shows_all(&keys)
+            || !finder.shows_all(keys)
         {
             return Ok(false);
         }
@@ -90,7 +85,7 @@ impl Version {
             let mut found = Version::new();
             found.add(file.to_u32().into());
             found.add(changes);
-            found.add_rows(table, &finder.places(&keys));
+            found.add_rows(table, &finder.places(keys.get(..source.keys).unwrap_or(keys)));
             found
         };
         // SAFETY: reads the state of the transaction that runs: one that has not written has no id.
@@ -98,8 +93,7 @@ impl Version {
         let found = if has_written {
             scanned()
         } else {
-            let owner = owner.map(|owner| *owner.as_bytes());
-            let place = Place { table: table.oid(), workspace_id: workspace_id.into(), owner };
+            let place = Place { table: table.oid(), source, keys: keys.iter().map(|key| key.to_bytes()).collect() };
             seen(place, View::of(snapshot, changes, file), scanned)
         };
         self.add(found.0);

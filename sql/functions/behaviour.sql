@@ -7,6 +7,8 @@ COMMENT ON FUNCTION parlant.template_variables(text) IS
     'column if the template is broken.';
 COMMENT ON FUNCTION parlant.missing_variables(text, jsonb) IS
     'What rendering a template with these variables lacks, as a JSON array of paths; NULL where it fails otherwise.';
+COMMENT ON FUNCTION parlant.context_document(text, uuid, uuid, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb) IS
+    'Internal: the parts of a context in one document, with guidelines and tools. Call session_context.';
 COMMENT ON FUNCTION parlant.json_schema_violations(jsonb, jsonb) IS
     'Every rule of a JSON Schema that a document breaks, at most 100, each with a JSON Pointer to what is wrong.';
 COMMENT ON FUNCTION parlant.canned_response_score(text, jsonb, jsonb, integer, boolean, text, oid, jsonb) IS
@@ -301,7 +303,7 @@ COMMENT ON FUNCTION parlant.record_guideline_match(uuid, uuid) IS
     'another; refresh_totals() counts.';
 
 CREATE FUNCTION parlant.search_configuration(locale text) RETURNS regconfig
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT CASE split_part(locale, '-', 1)
         WHEN 'ar' THEN 'arabic' WHEN 'da' THEN 'danish' WHEN 'de' THEN 'german' WHEN 'el' THEN 'greek' WHEN 'en' THEN 'english'
         WHEN 'es' THEN 'spanish' WHEN 'fi' THEN 'finnish' WHEN 'fr' THEN 'french' WHEN 'ga' THEN 'irish'
@@ -409,7 +411,7 @@ COMMENT ON FUNCTION parlant.check_canned_response() IS
     'Trigger: refuses a message of a strict agent that names a canned response and has another text than it renders to.';
 
 CREATE FUNCTION parlant.message_text(content jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT coalesce(content ->> 'message', content ->> 'text', content ->> 'content')
 $$;
 COMMENT ON FUNCTION parlant.message_text(jsonb) IS 'Internal: the text of a message, under the names that clients give it.';
@@ -421,7 +423,6 @@ DECLARE
     agent jsonb;
     condition_variables jsonb;
     journey jsonb;
-    guidelines jsonb;
     terms jsonb;
     canned_responses jsonb;
     events jsonb;
@@ -484,10 +485,6 @@ BEGIN
         WHERE j.workspace_id = session.workspace_id AND j.id = session.current_journey_id;
     END IF;
 
-    SELECT jsonb_agg(g) INTO guidelines
-    FROM (SELECT * FROM parlant.guidelines_of(session.workspace_id, session.agent_id, session.current_journey_id)
-          LIMIT 1000) AS g;
-
     SELECT jsonb_agg(jsonb_build_object(
                'offset', e."offset", 'event_id', e.id, 'event_type', e.event_type, 'content', e.content, 'metadata', e.metadata,
                'tool_call_id', e.tool_call_id, 'journey_id', e.journey_id, 'state_id', e.state_id,
@@ -517,11 +514,8 @@ BEGIN
     FROM parlant.canned_responses_of(session.workspace_id, session.agent_id, session.configuration, left(last_message, 10000),
                                      NULL, 10, session.known, session.told) AS c;
 
-    RETURN jsonb_build_object(
-        'agent', agent, 'session', session.document, 'journey', journey, 'guidelines', coalesce(guidelines, '[]'),
-        'tools', parlant.agent_tools(session.agent_id), 'terms', coalesce(terms, '[]'),
-        'variables', session.known,
-        'canned_responses', coalesce(canned_responses, '[]'), 'events', coalesce(events, '[]'));
+    RETURN parlant.context_document(session.workspace_id, session.agent_id, session.current_journey_id, agent,
+                                    session.document, journey, terms, session.known, canned_responses, events);
 END $$;
 COMMENT ON FUNCTION parlant.session_context(uuid, integer) IS
     'Everything that an engine needs for the next turn of a session, in one document: agent, session, journey with next '

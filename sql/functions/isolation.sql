@@ -186,6 +186,7 @@ CREATE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, pr
         ('function', 'tool_name', 'EXECUTE'),
         ('function', 'canned_response_score', 'EXECUTE'),
         ('function', 'canned_responses_of', 'EXECUTE'),
+        ('function', 'context_document', 'EXECUTE'),
         ('function', 'guidelines_of', 'EXECUTE'),
         ('function', 'mentioned_terms', 'EXECUTE'),
         ('function', 'variables_of', 'EXECUTE'),

@@ -1,14 +1,14 @@
 -- Tools: what agents may call, calls within their limits, and the health of what runs them.
 
 CREATE FUNCTION parlant.tool_name(name text, longest integer) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN length(name) <= longest THEN name ELSE left(name, longest - 9) || '_' || left(md5(name), 8) END
 $$;
 COMMENT ON FUNCTION parlant.tool_name(text, integer) IS
     'Internal: the name of a tool for an API that takes only short ones; a long name ends with a part of its hash.';
 
 CREATE FUNCTION parlant.object_schema(schema jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT '{"type": "object", "properties": {}}' || schema
 $$;
 COMMENT ON FUNCTION parlant.object_schema(jsonb) IS

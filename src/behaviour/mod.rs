@@ -1,5 +1,6 @@
 //! What an agent needs to choose its words and its tools: templates, terms, schemas, health, and the host's knowledge.
 
+mod context;
 mod health;
 mod host;
 mod host_tools;

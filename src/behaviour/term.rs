@@ -1,7 +1,7 @@
 //! Glossaries.
 
 use crate::error::{error, internal};
-use crate::find::Source;
+use crate::find::{Key, Source};
 use crate::query::Query;
 use crate::version::Version;
 use parlant_core::cache::Cache;
@@ -69,7 +69,7 @@ fn glossary(workspace_id: &str, agent_id: pgrx::Uuid) -> Result<Rc<Glossary>, Er
     let kept = |key: &[u8]| GLOSSARIES.with_borrow(|glossaries| glossaries.get(key));
     let mut version = Version::new();
     let key = version
-        .fold(&TERMS, workspace_id, Some(agent_id))?
+        .fold(&TERMS, &[Key::Text(workspace_id), Key::Uuid(agent_id)])?
         .then(|| format!("{agent_id} {version} {workspace_id}").into_bytes());
     if let Some(ready) = key.as_deref().and_then(kept) {
         return Ok(ready);

@@ -32,6 +32,19 @@ fn what_is_written_is_read() {
 }
 
 #[test]
+fn a_document_can_be_part_of_another_as_it_is_stored() {
+    for inner in [json!([]), json!({"a": [1.5, {"b": "text"}], "cc": null})] {
+        let stored = write(&inner).unwrap();
+        for key in ["k", "key"] {
+            let outer = Tree::Object(vec![(key, Tree::Stored(Jsonb(&stored))), ("longer key", Tree::Integer(7))]);
+            let whole = json!({key: inner, "longer key": 7});
+            assert_eq!(super::write(&outer), write(&whole));
+            assert_eq!(outer.to_value(), whole);
+        }
+    }
+}
+
+#[test]
 fn numbers_keep_every_digit() {
     for text in [
         "0",

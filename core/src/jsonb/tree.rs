@@ -1,5 +1,6 @@
 //! Documents made of what is there already, so that nothing is copied before they are written.
 
+use super::{Document, Jsonb};
 use serde_json::{Map, Value};
 
 /// A document, or a part of one, that refers to its texts and values.
@@ -8,6 +9,8 @@ pub enum Tree<'v> {
     Integer(i64),
     Text(&'v str),
     Value(&'v Value),
+    /// An object or an array in its binary form, which is taken over as it is.
+    Stored(Jsonb<'v>),
     Object(Vec<(&'v str, Tree<'v>)>),
     /// How many elements, and each of them, made only when it is its turn.
     Array(usize, Box<dyn Fn(usize) -> Tree<'v> + 'v>),
@@ -32,6 +35,7 @@ impl<'v> Tree<'v> {
             Tree::Integer(integer) => (*integer).into(),
             Tree::Text(text) => (*text).into(),
             Tree::Value(value) => (*value).clone(),
+            Tree::Stored(document) => document.value().unwrap_or_default(),
             Tree::Object(members) => {
                 let members = members.iter().map(|(key, value)| ((*key).to_owned(), value.to_value()));
                 Value::Object(members.collect::<Map<_, _>>())

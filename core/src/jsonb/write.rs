@@ -12,7 +12,7 @@ use serde_json::Value;
 pub fn write(document: &Tree<'_>) -> Option<Vec<u8>> {
     let mut writer = Writer { bytes: Vec::new() };
     match document {
-        Tree::Object(_) | Tree::Array(..) | Tree::Value(Value::Object(_) | Value::Array(_)) => {
+        Tree::Object(_) | Tree::Array(..) | Tree::Stored(_) | Tree::Value(Value::Object(_) | Value::Array(_)) => {
             writer.tree(document)?;
         }
         scalar => writer.container(ARRAY | SCALAR, 1, std::iter::once(scalar), Writer::tree)?,
@@ -72,6 +72,16 @@ impl Writer {
             Tree::Integer(integer) => self.number(&integer.to_string()),
             Tree::Text(text) => self.text(text),
             Tree::Value(value) => self.value(value),
+            Tree::Stored(document) => {
+                let header = document.0.first_chunk().map(|header| u32::from_ne_bytes(*header))?;
+                if header & SCALAR != 0 {
+                    return None;
+                }
+                // Within a container all is placed relative to its begin, which is aligned.
+                self.pad();
+                self.bytes.extend(document.0);
+                Some(CONTAINER)
+            }
             Tree::Object(members) => {
                 let mut members: Vec<_> = members.iter().map(|(key, value)| (*key, value)).collect();
                 self.object(&mut members, Writer::tree)
