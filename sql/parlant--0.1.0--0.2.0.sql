@@ -174,6 +174,18 @@ STRICT STABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'current_workspace_id_wrapper';
 
+CREATE OR REPLACE FUNCTION "append_all_directly"(
+	"session_id" uuid, /* Option < Uuid > */
+	"events" jsonb, /* Option < Jsonb > */
+	"keys_are_new" bool /* bool */
+) RETURNS TABLE (
+	"event_id" uuid,  /* Uuid */
+	"event_offset" INT  /* i32 */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'append_all_directly_wrapper';
+
 CREATE OR REPLACE FUNCTION "append_directly"(
 	"id" uuid, /* Uuid */
 	"session_id" uuid, /* Option < Uuid > */
@@ -456,7 +468,7 @@ AS 'MODULE_PATHNAME', 'validate_journey_definition_wrapper';
 CREATE OR REPLACE FUNCTION "advance_journey"(
 	"session_id" uuid, /* Uuid */
 	"to_state_id" uuid DEFAULT NULL, /* Option < Uuid > */
-	"variables" jsonb DEFAULT NULL, /* Option < JsonbText > */
+	"variables" jsonb DEFAULT NULL, /* Option < JsonbDatum > */
 	"expected_state_id" uuid DEFAULT NULL /* Option < Uuid > */
 ) RETURNS TABLE (
 	"journey_id" uuid,  /* Uuid */
@@ -721,6 +733,7 @@ CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, na
         ('function', 'lock_session', 'EXECUTE'),
         ('function', 'session_workspace', 'EXECUTE'),
         ('function', 'start_session', 'EXECUTE'),
+        ('function', 'append_all_directly', 'EXECUTE'),
         ('function', 'append_directly', 'EXECUTE'),
         ('function', 'append_event', 'EXECUTE'),
         ('function', 'append_events', 'EXECUTE'),
@@ -2524,9 +2537,16 @@ CREATE OR REPLACE FUNCTION parlant.append_events(session_id uuid, events jsonb)
     VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql ROWS 10 AS $$
 #variable_conflict use_column
 DECLARE
-    workspace text := parlant.session_workspace(append_events.session_id);
+    workspace text;
     earlier record;
 BEGIN
+    RETURN QUERY
+        SELECT appended.event_id, appended.event_offset, pg_catalog.now(), false
+        FROM parlant.append_all_directly(append_events.session_id, events, false) AS appended;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    workspace := parlant.session_workspace(append_events.session_id);
     PERFORM parlant.check_events(events);
     IF EXISTS (SELECT FROM pg_catalog.jsonb_array_elements(events) AS sent WHERE sent ->> 'idempotency_key' IS NOT NULL) THEN
         PERFORM parlant.lock_session(append_events.session_id);
@@ -2543,6 +2563,14 @@ BEGIN
         LOOP
             PERFORM parlant.check_repetition(earlier.idempotency_key, earlier."offset", earlier.is_same);
         END LOOP;
+        IF NOT FOUND THEN
+            RETURN QUERY
+                SELECT appended.event_id, appended.event_offset, pg_catalog.now(), false
+                FROM parlant.append_all_directly(append_events.session_id, events, true) AS appended;
+            IF FOUND THEN
+                RETURN;
+            END IF;
+        END IF;
     END IF;
     RETURN QUERY
         WITH sent AS (
@@ -2629,6 +2657,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION parlant.check_events(jsonb) IS 'Refuses what is no array of events for append_events, and tells where.';
 
+COMMENT ON FUNCTION parlant.append_all_directly(uuid, jsonb, boolean) IS
+    'Internal: appends events without a query, where that is all there is to do; no rows where it is not. Call '
+    'append_events.';
 COMMENT ON FUNCTION parlant.append_directly(uuid, uuid, text, jsonb, jsonb, text, integer, integer) IS
     'Internal: appends an event without an INSERT and returns its offset; NULL where append_event must use an INSERT.';
 COMMENT ON FUNCTION parlant.check_event_type(text) IS 'Refuses what is no type of an event.';

@@ -68,6 +68,19 @@ impl Policies {
     pub(crate) fn read_only(&self, columns: &[AttrNumber]) -> bool {
         self.read_columns.as_ref().is_some_and(|read| read.iter().all(|column| columns.contains(column)))
     }
+
+    /// Whether the row may be locked for an update.
+    ///
+    /// # Safety
+    /// As of `show`.
+    pub(crate) unsafe fn allow_update(
+        &self,
+        slot: *mut pg_sys::TupleTableSlot,
+        context: *mut pg_sys::ExprContext,
+    ) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe { admits(&self.updating, slot, context) }
+    }
 }
 
 /// # Safety
@@ -263,7 +276,7 @@ impl Compiled {
             let mut target = Target::open(self, table);
             let is_allowed = !is_restricted
                 || self.policies.as_ref().is_some_and(|policies| {
-                    admits(&policies.updating, row, target.expressions)
+                    policies.allow_update(row, target.expressions)
                         && admits(&policies.updated, slot, target.expressions)
                         && policies.show(slot, target.expressions)
                 });
@@ -415,6 +428,16 @@ impl NewRow {
                 *(*self.0).tts_values.add(n) = value.unwrap_or(Datum::null());
                 *(*self.0).tts_isnull.add(n) = value.is_none();
             }
+        }
+    }
+
+    /// The value of a column of the table, which `T` must be the type of.
+    pub(crate) fn get<T: FromDatum>(&self, column: AttrNumber) -> Option<T> {
+        let mut is_null = false;
+        // SAFETY: the slot holds a row that has the column.
+        unsafe {
+            let datum = pg_sys::slot_getattr(self.0, column.into(), &raw mut is_null);
+            T::from_datum(datum, is_null)
         }
     }
 }

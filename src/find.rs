@@ -33,6 +33,7 @@ pub(crate) struct Source {
 pub(crate) enum Key<'a> {
     Text(&'a str),
     Uuid(Uuid),
+    Null,
 }
 
 /// What is known of a source, as of a number of changes.
@@ -97,6 +98,11 @@ impl Finder {
         let is_restricted = is_restricted(&table);
         let may_read = may(&table, is_restricted, layout.policies.as_ref(), &[pg_sys::ACL_SELECT]);
         Ok(may_read.then_some(Finder { table, layout, is_restricted }))
+    }
+
+    /// Whether the current role may update rows as well. Where not, a query says why.
+    pub(crate) fn may_update(&self) -> bool {
+        may(&self.table, self.is_restricted, self.layout.policies.as_ref(), &[pg_sys::ACL_UPDATE])
     }
 
     /// The rows of these keys in the order of the index, or backward. A snapshot is active, and stays so.
@@ -184,6 +190,7 @@ impl Key<'_> {
         match self {
             Key::Text(text) => text.as_bytes().into(),
             Key::Uuid(id) => id.as_bytes().as_slice().into(),
+            Key::Null => Box::default(),
         }
     }
 
@@ -192,6 +199,7 @@ impl Key<'_> {
         match self {
             Key::Text(text) => (pg_sys::F_TEXTEQ, text.into_datum()),
             Key::Uuid(id) => (pg_sys::F_UUID_EQ, id.into_datum()),
+            Key::Null => (0, None),
         }
     }
 
@@ -199,15 +207,19 @@ impl Key<'_> {
     /// It is of the type of this column of the index, which is open.
     unsafe fn of_column(self, column: AttrNumber, index: pg_sys::Relation) -> pg_sys::ScanKeyData {
         let (procedure, value) = self.equality();
+        let (flags, strategy) = match value {
+            Some(_) => (0, pg_sys::BTEqualStrategyNumber),
+            None => (pg_sys::SK_ISNULL | pg_sys::SK_SEARCHNULL, 0),
+        };
         let mut key = pg_sys::ScanKeyData::default();
         // SAFETY: the function fills in the key; the index has a collation for each of its columns.
         unsafe {
             let collation = *(*index).rd_indcollation.add(usize::try_from(column - 1).unwrap_or_default());
             pg_sys::ScanKeyEntryInitialize(
                 &raw mut key,
-                0,
+                flags.cast_signed(),
                 column,
-                pg_sys::StrategyNumber::try_from(pg_sys::BTEqualStrategyNumber).unwrap_or_default(),
+                pg_sys::StrategyNumber::try_from(strategy).unwrap_or_default(),
                 Oid::INVALID,
                 collation,
                 procedure.into(),
@@ -264,23 +276,55 @@ impl Rows<'_> {
     /// Locks the key of the row until the transaction ends, as a foreign key does that refers to it. False if somebody
     /// else has changed or deleted it meanwhile.
     fn lock_key(&self) -> bool {
+        let (result, _) = self.lock_tuple(pg_sys::LockTupleMode::LockTupleKeyShare, 0);
+        result == pg_sys::TM_Result::TM_Ok
+    }
+
+    /// Locks the row until the transaction ends, as an update does that changes no key, waiting for whoever holds it;
+    /// then it is as it has become. Nobody waits for a row that they may not update. None where a query must tell.
+    pub(crate) fn lock(&self) -> Option<bool> {
+        if !self.may_be_updated() {
+            return Some(false);
+        }
+        let flags = pg_sys::TUPLE_LOCK_FLAG_FIND_LAST_VERSION as u8;
+        match self.lock_tuple(pg_sys::LockTupleMode::LockTupleNoKeyExclusive, flags) {
+            (pg_sys::TM_Result::TM_Ok, false) => Some(true),
+            (pg_sys::TM_Result::TM_Ok, true) => Some(self.is_shown() && self.may_be_updated()),
+            (pg_sys::TM_Result::TM_Deleted, _) => Some(false),
+            _ => None,
+        }
+    }
+
+    fn may_be_updated(&self) -> bool {
+        self.expressions.is_null()
+            || self.finder.layout.policies.as_ref().is_some_and(|policies| {
+                // SAFETY: the slot holds a row of the table.
+                unsafe { policies.allow_update(self.slot, self.expressions) }
+            })
+    }
+
+    /// What came of it, and whether the row was another than the snapshot shows.
+    fn lock_tuple(&self, mode: pg_sys::LockTupleMode::Type, flags: u8) -> (pg_sys::TM_Result::Type, bool) {
         let mut failure = pg_sys::TM_FailureData::default();
-        // SAFETY: the slot holds a row of the table, and the snapshot that shows it is active.
+        // SAFETY: the slot holds a row of the table, and the snapshot that shows it is active. The place of the row is
+        // copied, because the slot is filled anew.
         let result = unsafe {
             pg_sys::LockRelationOid(self.finder.table.oid(), pg_sys::RowShareLock.cast_signed());
+            let mut place = (*self.slot).tts_tid;
+            pg_sys::ExecClearTuple(self.slot);
             pg_sys::table_tuple_lock(
                 self.finder.table.as_ptr(),
-                &raw mut (*self.slot).tts_tid,
+                &raw mut place,
                 pg_sys::GetActiveSnapshot(),
                 self.slot,
                 pg_sys::GetCurrentCommandId(true),
-                pg_sys::LockTupleMode::LockTupleKeyShare,
+                mode,
                 pg_sys::LockWaitPolicy::LockWaitBlock,
-                0,
+                flags,
                 &raw mut failure,
             )
         };
-        result == pg_sys::TM_Result::TM_Ok
+        (result, failure.traversed)
     }
 }
 

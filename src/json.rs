@@ -48,7 +48,7 @@ impl Document for Jsonb {
     }
 
     fn value(&self) -> Result<Value, String> {
-        jsonb::Jsonb(self.source()).value()
+        self.root().value()
     }
 
     fn stored(&self) -> Option<jsonb::Jsonb<'_>> {
@@ -73,6 +73,13 @@ unsafe impl<'fcx> ArgAbi<'fcx> for Jsonb {
 }
 
 pgrx::impl_sql_translatable!(Jsonb, "jsonb");
+
+impl Jsonb {
+    /// To look into it.
+    pub(crate) fn root(&self) -> jsonb::Node<'_> {
+        jsonb::Jsonb(self.source()).root()
+    }
+}
 
 /// A `jsonb` argument as PostgreSQL holds it, to be handed on.
 #[derive(Clone, Copy)]

@@ -72,6 +72,7 @@ extension_sql_file!(
     name = "conversation",
     requires = [
         lock_session,
+        append_all_directly,
         append_directly,
         check_event_type,
         check_repetition,

@@ -502,3 +502,217 @@ fn a_savepoint_takes_back_a_step() {
     connection.run("ROLLBACK");
     assert_walked(&mut connection);
 }
+
+#[test]
+fn conditions_are_judged_by_what_condition_variables_tells() {
+    let database = Cluster::shared().database();
+    let role = database.create_role("app");
+    let mut connection = world_in(&database);
+    connection.run(&with_ids(
+        r#"UPDATE parlant.parlant_session SET current_journey_id = NULL, current_state_id = NULL, customer_id = 'ada',
+               user_id = 'ann', title = 'A "title"', tags = '["t", 1]', metadata = '{"m": {"n": [1.5, null]}}',
+               variables = '{"column": 1, "over": "column", "every": "column", "hidden": "column", "message": "mine",
+                             "journey": "mine", "session": "mine", "nothing": null, "é": "ü"}' WHERE id = :session1;
+           DELETE FROM parlant.parlant_variable;
+           INSERT INTO parlant.parlant_variable (workspace_id, agent_id, session_id, customer_id, key, scope, value, is_private)
+           SELECT 'acme', CASE WHEN scope <> 'global' THEN :agent1::uuid END,
+                  CASE scope WHEN 'session' THEN :session1::uuid END,
+                  CASE scope WHEN 'customer' THEN 'ada' WHEN 'stranger' THEN 'bob' END,
+                  key, CASE scope WHEN 'stranger' THEN 'customer' ELSE scope END, to_jsonb(scope || ' value'), coalesce(scope = private, false)
+           FROM (VALUES ('every', '{session,customer,agent,global}', NULL), ('over', '{customer,agent,global}', NULL),
+                        ('near', '{customer,agent,global}', NULL), ('middle', '{agent,global,stranger}', NULL),
+                        ('far', '{global,stranger}', NULL), ('strange', '{stranger}', NULL),
+                        ('hidden', '{session,agent}', 'session'), ('veiled', '{customer,global}', 'customer'),
+                        ('int', '{agent}', NULL)) AS sample (key, scopes, private), unnest(scopes::text[]) AS scope;
+           INSERT INTO parlant.parlant_variable (workspace_id, agent_id, key, scope, value) VALUES
+               ('acme', :agent1, 'tree', 'agent', '{"a": [1, 2.5, {"b": null}], "c": true}'),
+               ('acme', :agent1, 'absence', 'agent', 'null');
+           SELECT parlant.enter_journey(:session1, parlant.create_journey(:agent1, '{"title": "A round", "states": [
+                      {"name": "one", "type": "chat", "is_initial": true, "prompt": "?"}, {"name": "end", "type": "final"}],
+                  "transitions": [{"from": "one", "to": "one", "condition": "x", "condition_kind": "expression"},
+                                  {"from": "one", "to": "end", "condition": "enough"}]}'))"#,
+    ));
+    let names = [
+        "every", "over", "near", "middle", "far", "strange", "hidden", "veiled", "int", "tree", "absence", "column",
+        "nothing", "session", "journey", "message", "nowhere",
+    ];
+    let compare = |connection: &mut Connection, given: &str| {
+        let mut known = 0;
+        for name in names {
+            let value: Option<String> = connection.value(&with_ids(&format!(
+                "SELECT (parlant.condition_variables(:session1, {given}) -> '{name}')::text"
+            )));
+            // JSON is CEL, but for the type of a whole number, which is the same.
+            let condition = format!("{name} == {}", value.as_deref().unwrap_or(name));
+            connection.run(&format!(
+                "UPDATE parlant.parlant_journey_transition SET condition = $${condition}$$ WHERE condition_kind = 'expression'"
+            ));
+            let step =
+                with_ids(&format!("SELECT state_name FROM parlant.advance_journey(:session1, variables => {given})"));
+            if value.is_some() {
+                assert_eq!(connection.value::<String>(&step), "one", "{condition}");
+                known += 1;
+            } else {
+                connection.run("SAVEPOINT before");
+                connection.assert_refused(&step, "55000").message("no way leads on");
+                connection.run("ROLLBACK TO before");
+            }
+        }
+        known
+    };
+    connection.run("BEGIN");
+    assert_eq!(compare(&mut connection, "NULL"), 15, "all but strange and nowhere");
+    for message in [r#"{"text": "a text"}"#, r#"{"message": "a message", "text": "a text"}"#] {
+        connection.run(&with_ids(&format!(
+            "SELECT parlant.append_event(:session1, 'customer_message', '{message}'),
+                    parlant.append_event(:session1, 'agent_message', '{{\"message\": \"an answer\"}}')"
+        )));
+        compare(&mut connection, "NULL");
+    }
+    let given = r#"'{"every": {"given": [true]}, "session": 1, "message": 2, "nowhere": null, "far": 3}'"#;
+    assert_eq!(compare(&mut connection, given), 16);
+    // Nor does it matter whether queries are needed to find them.
+    connection.run("CREATE POLICY others ON parlant.parlant_variable AS RESTRICTIVE USING (key <> 'near')");
+    compare(&mut connection, "NULL");
+    connection.run(&format!(
+        "COMMIT; DROP POLICY others ON parlant.parlant_variable;
+         SELECT parlant.grant_app_role('{role}'), parlant.grant_workspace('acme', 'olga', 'admin')"
+    ));
+    let mut app = connection.another_as(&role);
+    for hide_messages in ["", HIDE_MESSAGES] {
+        connection.run(hide_messages);
+        app.run("BEGIN; SELECT parlant.enter_workspace('acme', 'olga')");
+        compare(&mut app, given);
+        app.run("ROLLBACK");
+    }
+}
+
+const HIDE_MESSAGES: &str =
+    "CREATE POLICY others ON parlant.parlant_event AS RESTRICTIVE FOR SELECT USING (event_type <> 'customer_message')";
+
+#[test]
+fn variables_that_are_no_object_are_refused() {
+    let mut connection = world();
+    enter(&mut connection);
+    connection.run(
+        "UPDATE parlant.parlant_journey_transition SET condition = 'true', condition_kind = 'expression'
+         WHERE condition IS NULL",
+    );
+    let step = with_ids("SELECT parlant.advance_journey(:session1, variables => '[]')");
+    connection.assert_refused(&step, "22023").detail("no JSON object");
+}
+
+fn batch(events: &str) -> String {
+    with_ids(&format!(
+        r#"SELECT string_agg(concat_ws(' ', "offset", duplicate), ', ' ORDER BY "offset")
+           FROM parlant.append_events(:session1, '{events}')"#
+    ))
+}
+
+const THREE: &str = r#"[{"event_type": "customer_message", "content": {"message": "x", "deep": {"l": [1, {"m": 1.50}]}}},
+    {"event_type": "agent_message", "content": {"text": "y"}, "metadata": {"k": [1]}, "tokens": 3, "cost": null},
+    {"event_type": "status_update", "content": {}, "tool_call_id": null, "tokens": 0, "cost": 4}]"#;
+
+#[test]
+fn a_batch_is_what_its_events_are_one_by_one() {
+    let mut connection = world();
+    let log = with_ids(
+        r#"SELECT concat_ws(' ', event_type, content, metadata, tool_call_id, idempotency_key, tokens, cost, journey_id, state_id)
+           FROM parlant.parlant_event WHERE session_id = :session1 ORDER BY "offset" DESC LIMIT 3"#,
+    );
+    let sums = with_ids(
+        "SELECT concat_ws(' ', event_count, message_count, tokens_used, cost) FROM parlant.parlant_session WHERE id = :session1",
+    );
+    let first: i32 =
+        connection.value(&with_ids("SELECT event_count FROM parlant.parlant_session WHERE id = :session1"));
+    connection.run("BEGIN");
+    let returned: String = connection.value(&batch(THREE));
+    let rows = |first: i32| (first..first + 3).map(|n| format!("{n} f")).collect::<Vec<_>>().join(", ");
+    assert_eq!(returned, rows(first));
+    let (directly, counted) = (connection.column::<String>(&log), connection.value::<String>(&sums));
+    // As another trigger has them written by SQL.
+    connection.run(
+        "ROLLBACK; CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER nothing AFTER INSERT ON parlant.parlant_event EXECUTE FUNCTION nothing()",
+    );
+    assert_eq!(connection.value::<String>(&batch(THREE)), rows(first));
+    assert_eq!((connection.column::<String>(&log), connection.value::<String>(&sums)), (directly, counted));
+    assert_counted(&mut connection);
+}
+
+#[test]
+fn a_batch_tells_ids_offsets_and_times_of_what_it_has_appended() {
+    let mut connection = world();
+    connection
+        .run(&with_ids(&format!("CREATE TABLE told AS SELECT * FROM parlant.append_events(:session1, '{THREE}')")));
+    let found: i64 = connection.value(
+        r#"SELECT count(*) FROM told JOIN parlant.parlant_event AS event ON event.id = event_id
+           WHERE event."offset" = told."offset" AND event.created_at = timezone('utc', told.created_at) AND NOT duplicate"#,
+    );
+    assert_eq!(found, 3);
+}
+
+#[test]
+fn a_batch_writes_the_row_of_its_session_once() {
+    let mut connection = world();
+    let updated =
+        "SELECT pg_stat_get_xact_tuples_updated(oid) FROM pg_class WHERE oid = 'parlant.parlant_session'::regclass";
+    connection.run("BEGIN");
+    let before: i64 = connection.value(updated);
+    connection.run(&batch(THREE));
+    assert_eq!(connection.value::<i64>(updated) - before, 1);
+    connection.run("COMMIT");
+    assert_counted(&mut connection);
+}
+
+#[test]
+fn what_refuses_an_event_refuses_its_batch() {
+    let mut connection = world();
+    let refused = |connection: &mut Connection, event: &str, sqlstate: &str| {
+        let three = THREE.trim_end_matches(']');
+        let refusal = connection.assert_refused(&batch(&format!("{three}, {event}]")), sqlstate);
+        assert_counted(connection);
+        refusal
+    };
+    let message = |rest: &str| format!(r#"{{"event_type": "customer_message", "content": {{"message": "x"}}{rest}}}"#);
+    refused(&mut connection, r#"{"event_type": "guess", "content": {}}"#, "22P02").message("guess");
+    refused(&mut connection, r#"{"event_type": "status_update"}"#, "22023").message("/3/content");
+    refused(&mut connection, r#"{"event_type": "agent_message", "content": {}}"#, "23514").message("agent_message");
+    refused(
+        &mut connection,
+        r#"{"event_type": "tool_result", "content": {"tool_call_id": "c", "result": 1}}"#,
+        "23503",
+    );
+    refused(&mut connection, &message(r#", "tokens": 1.5"#), "22P02");
+    refused(&mut connection, &message(r#", "tokens": -1"#), "23514").constraint("tokens_is_not_negative");
+    refused(&mut connection, &message(r#", "metadata": null"#), "23514").constraint("metadata_is_an_object");
+    refused(&mut connection, &message(&format!(r#", "idempotency_key": "{}""#, "k".repeat(256))), "23514")
+        .constraint("idempotency_key_has_1_to_255_characters");
+    connection.run("ALTER TABLE parlant.parlant_event ADD CONSTRAINT no_x CHECK (content ->> 'message' <> 'HELP')");
+    let help = r#"{"event_type": "customer_message", "content": {"message": "HELP"}}"#;
+    refused(&mut connection, help, "23514").constraint("no_x");
+    connection.run(&with_ids("UPDATE parlant.parlant_session SET mode = 'paused' WHERE id = :session1"));
+    refused(&mut connection, &message(""), "55000").message("is paused");
+    connection
+        .run(&with_ids("UPDATE parlant.parlant_session SET mode = 'auto', status = 'completed' WHERE id = :session1"));
+    refused(&mut connection, &message(""), "55000").message("has ended");
+    connection.assert_refused(&batch(THREE).replace("016'", "0ff'"), "P0002").message("does not exist");
+}
+
+#[test]
+fn keys_of_a_batch_are_used_once() {
+    let mut connection = world();
+    let keyed = |n: i32| {
+        format!(r#"{{"event_type": "customer_message", "content": {{"message": "{n}"}}, "idempotency_key": "k{n}"}}"#)
+    };
+    let first: i32 =
+        connection.value(&with_ids("SELECT event_count FROM parlant.parlant_session WHERE id = :session1"));
+    let sent: String = connection.value(&batch(&format!("[{}, {}]", keyed(1), keyed(2))));
+    assert_eq!(sent, format!("{first} f, {} f", first + 1));
+    let again: String = connection.value(&batch(&format!("[{}, {}]", keyed(2), keyed(3))));
+    assert_eq!(again, format!("{} t, {} f", first + 1, first + 2));
+    connection.assert_refused(&batch(&format!("[{}, {}]", keyed(4), keyed(4))), "22023").message("used twice");
+    let other = keyed(1).replace("\"1\"", "\"another\"");
+    connection.assert_refused(&batch(&format!("[{other}, {}]", keyed(5))), "22023").message("belongs to another event");
+    assert_counted(&mut connection);
+}

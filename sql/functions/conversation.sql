@@ -223,9 +223,16 @@ CREATE FUNCTION parlant.append_events(session_id uuid, events jsonb)
     VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql ROWS 10 AS $$
 #variable_conflict use_column
 DECLARE
-    workspace text := parlant.session_workspace(append_events.session_id);
+    workspace text;
     earlier record;
 BEGIN
+    RETURN QUERY
+        SELECT appended.event_id, appended.event_offset, pg_catalog.now(), false
+        FROM parlant.append_all_directly(append_events.session_id, events, false) AS appended;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    workspace := parlant.session_workspace(append_events.session_id);
     PERFORM parlant.check_events(events);
     IF EXISTS (SELECT FROM pg_catalog.jsonb_array_elements(events) AS sent WHERE sent ->> 'idempotency_key' IS NOT NULL) THEN
         PERFORM parlant.lock_session(append_events.session_id);
@@ -242,6 +249,14 @@ BEGIN
         LOOP
             PERFORM parlant.check_repetition(earlier.idempotency_key, earlier."offset", earlier.is_same);
         END LOOP;
+        IF NOT FOUND THEN
+            RETURN QUERY
+                SELECT appended.event_id, appended.event_offset, pg_catalog.now(), false
+                FROM parlant.append_all_directly(append_events.session_id, events, true) AS appended;
+            IF FOUND THEN
+                RETURN;
+            END IF;
+        END IF;
     END IF;
     RETURN QUERY
         WITH sent AS (
@@ -328,6 +343,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION parlant.check_events(jsonb) IS 'Refuses what is no array of events for append_events, and tells where.';
 
+COMMENT ON FUNCTION parlant.append_all_directly(uuid, jsonb, boolean) IS
+    'Internal: appends events without a query, where that is all there is to do; no rows where it is not. Call '
+    'append_events.';
 COMMENT ON FUNCTION parlant.append_directly(uuid, uuid, text, jsonb, jsonb, text, integer, integer) IS
     'Internal: appends an event without an INSERT and returns its offset; NULL where append_event must use an INSERT.';
 COMMENT ON FUNCTION parlant.check_event_type(text) IS 'Refuses what is no type of an event.';

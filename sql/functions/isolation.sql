@@ -134,6 +134,7 @@ CREATE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, pr
         ('function', 'lock_session', 'EXECUTE'),
         ('function', 'session_workspace', 'EXECUTE'),
         ('function', 'start_session', 'EXECUTE'),
+        ('function', 'append_all_directly', 'EXECUTE'),
         ('function', 'append_directly', 'EXECUTE'),
         ('function', 'append_event', 'EXECUTE'),
         ('function', 'append_events', 'EXECUTE'),

@@ -7,16 +7,18 @@ use super::session_row::{Reach, unknown_session};
 use super::settings::NOTIFY;
 use crate::direct::{Compiled, Kind, Values, column};
 use crate::error::error;
-use crate::json::{JsonbDatum, JsonbMade};
+use crate::json::{Jsonb, JsonbDatum, JsonbMade};
 use crate::owner::is_restricted;
 use crate::table::our_table_to_write;
 use parlant_core::event::TYPES;
+use parlant_core::jsonb::{Document, Node};
 use pgrx::PgSqlErrorCode::{ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_INVALID_TEXT_REPRESENTATION};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::pg_sys::{AttrNumber, Datum};
 use pgrx::prelude::*;
 use pgrx::{PgRelation, PgTupleDesc, Uuid};
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -45,7 +47,7 @@ fn append_directly(
     let (tokens, cost) = (tokens.filter(|tokens| *tokens != 0), cost.filter(|cost| *cost != 0));
     let new = NewEvent {
         event: Event::new(session_id, event_type, tokens, cost),
-        event_type,
+        event_type: event_type.into(),
         content: content.into_datum(),
         metadata: metadata.and_then(IntoDatum::into_datum),
         given: vec![
@@ -61,6 +63,32 @@ fn append_directly(
     Ok(log.append(session_id, vec![new], None)?.map(|appended| appended.first))
 }
 
+/// Appends the events of a JSON array as an `INSERT` would, without one, and returns their ids and offsets. No rows, and
+/// nothing done, where that is not all there is to do, or where an event would be refused; nor for idempotency keys,
+/// unless the caller knows that no event has one of them.
+///
+/// # Errors
+/// P0002 if the session is not there; what the triggers of the table refuse.
+#[pg_extern(volatile, parallel_unsafe)]
+fn append_all_directly(
+    session_id: Option<Uuid>,
+    events: Option<Jsonb>,
+    keys_are_new: bool,
+) -> Result<TableIterator<'static, (name!(event_id, Uuid), name!(event_offset, i32))>, ErrorReport> {
+    let elements = events.as_ref().and_then(|events| events.root().elements());
+    let elements = elements.filter(|elements| (1..=MAX_EVENTS).contains(&elements.len()));
+    let appended = match (session_id, elements, Log::open()?) {
+        (Some(session_id), Some(elements), Some(log)) => {
+            let new: Option<Vec<_>> =
+                elements.map(|element| log.new_event(session_id, element, keys_are_new)).collect();
+            new.map(|new| log.append(session_id, new, None)).transpose()?.flatten()
+        }
+        _ => None,
+    };
+    let rows = appended.into_iter().flat_map(|appended| appended.ids.into_iter().zip(appended.first..));
+    Ok(TableIterator::new(rows.collect::<Vec<_>>()))
+}
+
 /// Moves a session to a place that is there, and logs the hops that lead to it. False, and nothing done, where that is
 /// not plainly allowed, or not all there is to do.
 ///
@@ -71,7 +99,7 @@ pub(crate) fn walk_directly(session_id: Uuid, to: Place, hops: &[(&Value, Place)
     let event_type = "journey_transition";
     let hops = hops.iter().map(|(content, place)| NewEvent {
         event: Event::new(session_id, event_type, None, None),
-        event_type,
+        event_type: event_type.into(),
         content: JsonbMade::of(*content).into_datum(),
         metadata: None,
         given: Vec::new(),
@@ -90,7 +118,7 @@ struct Log {
 /// An event that is appended.
 struct NewEvent<'a> {
     event: Event,
-    event_type: &'a str,
+    event_type: Cow<'a, str>,
     content: Option<Datum>,
     /// As it is given, if it is.
     metadata: Option<Datum>,
@@ -103,7 +131,14 @@ struct NewEvent<'a> {
 /// Events that are in the log now.
 struct Appended {
     first: i32,
+    ids: Vec<Uuid>,
 }
+
+/// What an event of an array may have as null, as if it were left out.
+const OPTIONAL: &[&str] = &["tool_call_id", "idempotency_key", "tokens", "cost"];
+
+/// Most events of one call.
+const MAX_EVENTS: usize = 10_000;
 
 impl Log {
     /// None where events must be written by SQL.
@@ -118,6 +153,43 @@ impl Log {
         Ok(layout.map(|layout| Log { table, layout, is_restricted }))
     }
 
+    /// An event of an array; none where it is for SQL to append or to refuse.
+    fn new_event<'a>(&self, session_id: Uuid, element: Node<'a>, keys_are_new: bool) -> Option<NewEvent<'a>> {
+        let columns = &self.layout.columns;
+        let (mut event_type, mut content, mut metadata, mut key) = (None, None, None, None);
+        let (mut tokens, mut cost) = (None, None);
+        for (name, value) in element.members()? {
+            let number = || value.value().ok()?.as_number()?.as_str().parse::<i32>().ok();
+            match &*name {
+                "event_type" => event_type = Some(value.text()?),
+                "content" => content = Some(value.object()?),
+                "metadata" => metadata = Some(value.object()?),
+                _ if value.is_null() && OPTIONAL.contains(&&*name) => {}
+                "idempotency_key" if keys_are_new => key = Some(value.text()?),
+                "tokens" => tokens = Some(number()?).filter(|tokens| *tokens != 0),
+                "cost" => cost = Some(number()?).filter(|cost| *cost != 0),
+                _ => return None,
+            }
+        }
+        let datum = |object: parlant_core::jsonb::Jsonb<'_>| object.source().into_datum();
+        let metadata = metadata.map_or_else(|| JsonbMade::of(&json!({})).into_datum(), datum);
+        let event_type = event_type?;
+        Some(NewEvent {
+            event: Event::new(session_id, &event_type, tokens, cost),
+            event_type,
+            content: datum(content?),
+            metadata,
+            given: vec![
+                (columns.metadata, metadata),
+                (columns.tool_call_id, None),
+                (columns.idempotency_key, key.as_deref().into_datum()),
+                (columns.tokens, tokens.into_datum()),
+                (columns.cost, cost.into_datum()),
+            ],
+            place: None,
+        })
+    }
+
     /// Appends events to a session, which goes to a place if one is given. None, and nothing done, as above.
     fn append(
         &self,
@@ -130,8 +202,8 @@ impl Log {
         let mut rows = Vec::with_capacity(new.len());
         for new in &new {
             // A call of a tool and its result look at each other.
-            let is_plain = TYPES.contains(&new.event_type) && !new.event_type.starts_with("tool_");
-            let checked = is_plain.then(|| check_content(new.content, new.metadata, new.event_type, None));
+            let is_plain = TYPES.contains(&&*new.event_type) && !new.event_type.starts_with("tool_");
+            let checked = is_plain.then(|| check_content(new.content, new.metadata, &new.event_type, None));
             if !checked.is_some_and(|checked| checked.is_ok_and(|named| !named.is_canned_response)) {
                 return Ok(None);
             }
@@ -139,7 +211,7 @@ impl Log {
                 (columns.offset, 0.into_datum()),
                 (columns.workspace_id, "".into_datum()),
                 (columns.session_id, session_id.into_datum()),
-                (columns.event_type, new.event_type.into_datum()),
+                (columns.event_type, (&*new.event_type).into_datum()),
                 (columns.content, new.content),
                 (columns.journey_id, new.place.and_then(|place| place.journey_id).into_datum()),
                 (columns.state_id, new.place.and_then(|place| place.state_id).into_datum()),
@@ -161,8 +233,9 @@ impl Log {
                 row.set(&[(columns.journey_id, journey_id), (columns.state_id, state_id)]);
             }
         }
+        let ids = rows.iter().filter_map(|row| row.get(columns.id)).collect();
         writer.insert(rows, self.is_restricted);
-        Ok(Some(Appended { first: session.next }))
+        Ok(Some(Appended { first: session.next, ids }))
     }
 }
 

@@ -5,4 +5,5 @@
 pub(crate) mod condition;
 mod document;
 mod rows;
+mod variables;
 mod walk;

@@ -4,10 +4,12 @@ use crate::conversation::{Place, walk_directly};
 use crate::direct::may_write;
 use crate::error::internal;
 use crate::find::{Finder, Key, Rows, Snapshot, Source};
+use crate::json::{Jsonb, JsonbDatum};
 use crate::statement::{kept, refuse_on_standby};
+use parlant_core::jsonb::Document;
 use pgrx::Uuid;
 use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys::BuiltinOid::{self, INT4OID, TEXTOID, UUIDOID};
+use pgrx::pg_sys::BuiltinOid::{self, INT4OID, JSONBOID, TEXTOID, UUIDOID};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
@@ -18,7 +20,6 @@ const SESSION: &str = "
     SELECT id, workspace_id, agent_id, status::text, current_journey_id, current_state_id, event_count
     FROM parlant.parlant_session WHERE id = $1";
 
-/// The one lock of walking, and of everything that happens in a session: its row, taken first.
 const LOCKED_SESSION: &str = "
     SELECT id, workspace_id, agent_id, status::text, current_journey_id, current_state_id, event_count
     FROM parlant.parlant_session WHERE id = $1 FOR NO KEY UPDATE";
@@ -64,7 +65,7 @@ const VISITED: &str = "
                        ORDER BY \"offset\" DESC LIMIT 1)
     LIMIT 1";
 
-const VARIABLES: &str = "SELECT parlant.condition_variables($1, $2::jsonb)::text";
+const VARIABLES: &str = "SELECT parlant.condition_variables($1, $2)::text";
 
 const MOVE: &str = "
     UPDATE parlant.parlant_session SET current_journey_id = $3, current_state_id = $4
@@ -75,6 +76,23 @@ const APPEND: &str = "
     VALUES ($1, $2, 'journey_transition', $3::jsonb, $4, $5)";
 
 // The same rows where no query is needed to find them.
+
+static SESSION_ROW: Source = Source {
+    table: "parlant_session",
+    index: c"parlant_session_pkey",
+    columns: &[
+        ("id", pg_sys::UUIDOID),
+        ("workspace_id", pg_sys::TEXTOID),
+        ("agent_id", pg_sys::UUIDOID),
+        ("status", pg_sys::TEXTOID),
+        ("current_journey_id", pg_sys::UUIDOID),
+        ("current_state_id", pg_sys::UUIDOID),
+        ("event_count", pg_sys::INT4OID),
+        ("customer_id", pg_sys::TEXTOID),
+        ("variables", pg_sys::JSONBOID),
+    ],
+    keys: 1,
+};
 
 static JOURNEY_ROW: Source = Source {
     table: "parlant_journey",
@@ -124,7 +142,6 @@ static WAY_ROWS: Source = Source {
     keys: 3,
 };
 
-#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Session {
     pub(super) id: Uuid,
     pub(super) workspace_id: String,
@@ -133,6 +150,14 @@ pub(super) struct Session {
     pub(super) journey_id: Option<Uuid>,
     pub(super) state_id: Option<Uuid>,
     event_count: i32,
+    /// Where no query was needed to find it.
+    pub(super) own: Option<Own>,
+}
+
+/// What conditions may ask for of a session itself.
+pub(super) struct Own {
+    pub(super) customer_id: Option<String>,
+    pub(super) variables: Option<Vec<u8>>,
 }
 
 pub(super) struct Journey {
@@ -169,12 +194,25 @@ pub(super) struct Way {
 }
 
 impl Session {
-    pub(super) fn read(id: Uuid) -> Result<Option<Session>, ErrorReport> {
-        one(SESSION, &[UUIDOID], &[id.into()], session)
-    }
-
-    pub(super) fn lock(id: Uuid) -> Result<Option<Session>, ErrorReport> {
-        one(LOCKED_SESSION, &[UUIDOID], &[id.into()], session)
+    /// The session as it is before its row is locked, and after; none of the first that the caller cannot see, none of
+    /// the second that the caller may not change. The lock is the one of walking, and of all that happens in a session.
+    pub(super) fn locked(id: Uuid) -> Result<Option<(Session, Option<Session>)>, ErrorReport> {
+        refuse_on_standby();
+        if let Some(finder) = Finder::of(&SESSION_ROW)?.filter(|finder| is_plain() && finder.may_update()) {
+            let _snapshot = Snapshot::taken();
+            let mut rows = finder.rows(&[Key::Uuid(id)], pg_sys::ScanDirection::ForwardScanDirection);
+            let Some(before) = rows.advance().then(|| found_session(&rows)).flatten() else { return Ok(None) };
+            match rows.lock() {
+                Some(true) => {
+                    let session = found_session(&rows).filter(|session| session.id == id);
+                    return Ok(Some((before, session)));
+                }
+                Some(false) => return Ok(Some((before, None))),
+                None => {}
+            }
+        }
+        let Some(before) = one(SESSION, &[UUIDOID], &[id.into()], session)? else { return Ok(None) };
+        Ok(Some((before, one(LOCKED_SESSION, &[UUIDOID], &[id.into()], session)?)))
     }
 
     /// Whether it has moved on from what `before` shows, be it to where it was.
@@ -241,8 +279,8 @@ impl Session {
     }
 
     /// The JSON text of what conditions can ask for.
-    pub(super) fn variables(&self, given: Option<&str>) -> Result<String, ErrorReport> {
-        let text = one(VARIABLES, &[UUIDOID, TEXTOID], &[self.id.into(), given.into()], |row| maybe(row, 1))?;
+    pub(super) fn variables(&self, given: Option<JsonbDatum>) -> Result<String, ErrorReport> {
+        let text = one(VARIABLES, &[UUIDOID, JSONBOID], &[self.id.into(), given.into()], |row| maybe(row, 1))?;
         Ok(text.flatten().unwrap_or_else(|| "{}".to_owned()))
     }
 
@@ -269,8 +307,7 @@ impl Session {
     /// Whether a place is sure to be there until the transaction ends. Its keys are locked for that as foreign keys do
     /// it; where that is not plain, they do it themselves.
     fn is_kept(&self, place: Place) -> Result<bool, ErrorReport> {
-        // SAFETY: reads a number of the transaction that runs.
-        if unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ.cast_signed() || !may_write() {
+        if !is_plain() {
             return Ok(false);
         }
         let (Some(journey), Some(state)) = (place.journey_id, place.state_id) else { return Ok(true) };
@@ -306,6 +343,29 @@ impl Session {
         ways.sort_by_key(|(order, _)| *order);
         ways.into_iter().map(|(_, way)| way).collect()
     }
+}
+
+/// Whether the transaction may write, and sees what others commit meanwhile: where one snapshot is for all of it, SQL
+/// tells what comes too late.
+fn is_plain() -> bool {
+    // SAFETY: reads a number of the transaction that runs.
+    may_write() && unsafe { pg_sys::XactIsoLevel } < pg_sys::XACT_REPEATABLE_READ.cast_signed()
+}
+
+fn found_session(row: &Rows<'_>) -> Option<Session> {
+    Some(Session {
+        id: row.get(0)?,
+        workspace_id: row.get(1)?,
+        agent_id: row.get(2)?,
+        status: row.get(3)?,
+        journey_id: row.get(4),
+        state_id: row.get(5),
+        event_count: row.get(6)?,
+        own: Some(Own {
+            customer_id: row.get(7),
+            variables: row.get::<Jsonb>(8).map(|variables| variables.source().to_vec()),
+        }),
+    })
 }
 
 fn found_journey(row: &Rows<'_>) -> Option<Journey> {
@@ -346,6 +406,7 @@ fn session(row: &SpiHeapTupleData<'_>) -> Result<Session, ErrorReport> {
         journey_id: maybe(row, 5)?,
         state_id: maybe(row, 6)?,
         event_count: get(row, 7)?,
+        own: None,
     })
 }
 

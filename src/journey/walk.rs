@@ -6,10 +6,11 @@
 
 use super::condition::{compiled, refusal};
 use super::rows::{Journey, Session, State, Way};
+use super::variables::Asked;
 use crate::conversation::Place;
 use crate::error::error;
-use crate::json::{JsonbOut, JsonbText};
-use parlant_core::condition::{Outcome, Variables};
+use crate::json::{JsonbDatum, JsonbOut};
+use parlant_core::condition::Outcome;
 use pgrx::PgSqlErrorCode::{
     ERRCODE_INSUFFICIENT_PRIVILEGE, ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_NO_DATA_FOUND,
     ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
@@ -116,7 +117,7 @@ fn enter_journey(
 fn advance_journey(
     session_id: Uuid,
     to_state_id: default!(Option<Uuid>, "NULL"),
-    variables: default!(Option<JsonbText>, "NULL"),
+    variables: default!(Option<JsonbDatum>, "NULL"),
     expected_state_id: default!(Option<Uuid>, "NULL"),
 ) -> Result<
     TableIterator<
@@ -142,7 +143,7 @@ fn advance_journey(
             "Look at where it is now, and decide again.",
         ));
     }
-    let mut walk = Walk::new(session, journey, variables.map(|variables| variables.0));
+    let mut walk = Walk::new(session, journey, variables);
     let ways = walk.session.ways(walk.journey.id, state.id)?;
     let way = match to_state_id {
         None => walk.best(&ways)?,
@@ -310,15 +311,14 @@ fn exit_journey(
 struct Walk {
     session: Session,
     journey: Journey,
-    given: Option<String>,
-    variables: Option<Variables>,
+    asked: Asked,
     here: Option<State>,
     events: Vec<(Value, Uuid)>,
 }
 
 impl Walk {
-    fn new(session: Session, journey: Journey, given: Option<String>) -> Self {
-        Walk { session, journey, given, variables: None, here: None, events: Vec::new() }
+    fn new(session: Session, journey: Journey, given: Option<JsonbDatum>) -> Self {
+        Walk { session, journey, asked: Asked::with(given), here: None, events: Vec::new() }
     }
 
     fn hop(&mut self, kind: &str, from: Option<&State>, to: State, transition: Option<Uuid>) {
@@ -374,13 +374,9 @@ impl Walk {
     fn holds(&mut self, way: &Way) -> Result<bool, ErrorReport> {
         let Some(expression) = way.condition.as_deref() else { return Ok(true) };
         let fail = |fault| refusal(expression, &fault);
-        if self.variables.is_none() {
-            let text = self.session.variables(self.given.as_deref())?;
-            self.variables = Some(Variables::read(&text).map_err(fail)?);
-        }
-        let Some(variables) = &self.variables else { return Ok(false) };
-        let outcome = compiled(expression).and_then(|condition| condition.evaluate(variables));
-        Ok(outcome.map_err(fail)? == Outcome::Holds)
+        let condition = compiled(expression).map_err(fail)?;
+        let variables = self.asked.by(expression, &condition, &self.session)?;
+        Ok(condition.evaluate(variables).map_err(fail)? == Outcome::Holds)
     }
 
     fn no_way(&self, from: &State, ways: &[Way], to: Option<Uuid>) -> ErrorReport {
@@ -426,9 +422,9 @@ fn row(journey: &Journey, state: State, path: &[Value]) -> Position {
 
 /// The session with its row locked, and in the place where the caller can have seen it.
 fn locked(id: Uuid) -> Result<Session, ErrorReport> {
-    let before = Session::read(id)?.ok_or_else(|| session_not_found(id))?;
+    let (before, session) = Session::locked(id)?.ok_or_else(|| session_not_found(id))?;
     // Row-level security lets some read a session who may not change it.
-    let session = Session::lock(id)?.ok_or_else(|| {
+    let session = session.ok_or_else(|| {
         error(
             ERRCODE_INSUFFICIENT_PRIVILEGE,
             format!("session {id} cannot be moved"),

@@ -11,6 +11,7 @@ mod variables;
 use cel::common::value::CowVal;
 use cel::parser::{Expression, PrattParser};
 use cel::{Context, Env, ExecutionError, Value};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
@@ -37,6 +38,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 pub struct Condition {
     metered: Expression,
     references: Vec<Vec<String>>,
+    free: BTreeSet<String>,
     unused: Vec<String>,
 }
 
@@ -87,13 +89,18 @@ impl Condition {
         let names = names::Names::of(&expression)?;
         let metered = meter::metered(expression);
         names::bound_depth(&metered)?;
-        Ok(Condition { metered, references: names.references, unused: names.unused })
+        Ok(Condition { metered, references: names.references, free: names.free, unused: names.unused })
     }
 
     /// Variables that a macro such as `exists` binds without using them.
     #[must_use]
     pub fn unused_variables(&self) -> Vec<String> {
         self.unused.clone()
+    }
+
+    /// The names of all variables that evaluating can ask for.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.free.iter().map(String::as_str)
     }
 
     /// The variables and members that the expression asks for and `variables` does not have, as `a.b`.

@@ -3,6 +3,7 @@
 use super::{ConditionError, MAX_DEPTH, too_deep};
 use cel::common::ast::{EntryExpr, Expr, LiteralValue, operators};
 use cel::parser::Expression;
+use std::collections::BTreeSet;
 
 /// Functions of the standard library that expressions may call.
 const FUNCTIONS: &[&str] = &[
@@ -104,6 +105,8 @@ pub(super) fn bound_depth(expression: &Expression) -> Result<(), ConditionError>
 pub(super) struct Names {
     /// Paths of variables and their members.
     pub(super) references: Vec<Vec<String>>,
+    /// Names that nothing inside binds: variables, and types that may be variables too.
+    pub(super) free: BTreeSet<String>,
     /// Variables bound by macros and never used.
     pub(super) unused: Vec<String>,
     /// Variables bound around the place that is looked at, and whether they are used.
@@ -169,7 +172,10 @@ impl Names {
         let Some(root) = path.first() else { return };
         if let Some((_, used)) = self.bound.iter_mut().rev().find(|(name, _)| name == root) {
             *used = true;
-        } else if !(path.len() == 1 && TYPES.contains(&root.as_str())) {
+            return;
+        }
+        self.free.insert(root.clone());
+        if !(path.len() == 1 && TYPES.contains(&root.as_str())) {
             self.references.push(path);
         }
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::jsonb::{Jsonb, Node, Tree, write};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -232,4 +233,33 @@ proptest! {
             (metered, plain) => prop_assert!(false, "{:?} {}", metered, plain.is_ok()),
         }
     }
+}
+
+#[test]
+fn evaluating_asks_for_no_other_names_than_it_tells() {
+    for (expression, names) in [
+        ("a.b > 1 && has(c.d)", &["a", "c"][..]),
+        ("l.exists(x, x == y)", &["l", "y"]),
+        ("x && l.all(x, x)", &["l", "x"]),
+        ("m[k] == m['fixed']", &["k", "m"]),
+        ("int == 1", &["int"]),
+        ("size(t) > 0 && {'k': v}.k", &["t", "v"]),
+        ("true", &[]),
+    ] {
+        let condition = Condition::compile(expression).unwrap();
+        assert_eq!(condition.names().collect::<Vec<_>>(), names, "{expression}");
+    }
+}
+
+#[test]
+fn variables_are_added_one_by_one_within_the_same_bound() {
+    let mut variables = Variables::default();
+    variables.add("n", Node::Parsed(&json!(12))).unwrap();
+    let stored = write(&Tree::from(&json!({"k": ["v"]}))).unwrap();
+    variables.add("o", Jsonb(&stored).root()).unwrap();
+    let condition = Condition::compile("n == 12 && o.k[0] == 'v'").unwrap();
+    assert_eq!(condition.evaluate(&variables), Ok(Outcome::Holds));
+    let half = json!("x".repeat(MAX_VARIABLES_BYTES / 2));
+    variables.add("h", Node::Parsed(&half)).unwrap();
+    assert!(variables.add("i", Node::Parsed(&half)).unwrap_err().over_limit);
 }

@@ -1,7 +1,7 @@
 //! JSON variables as CEL values.
 
 use super::ConditionError;
-use crate::jsonb::Document;
+use crate::jsonb::{Document, Node};
 use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
@@ -12,23 +12,22 @@ use std::collections::HashMap;
 pub const MAX_VARIABLES_BYTES: usize = 4 * 1024 * 1024;
 
 /// What expressions can ask for, by name.
+#[derive(Default)]
 pub struct Variables {
     values: HashMap<String, Box<dyn Val>>,
     json: Map<String, Value>,
+    /// Of those that were added.
+    bytes: usize,
 }
 
 impl Variables {
     /// Reads a JSON object.
     pub fn read(document: &(impl Document + ?Sized)) -> Result<Variables, ConditionError> {
-        let length = document.source().len();
-        if length > MAX_VARIABLES_BYTES {
-            let message = format!("the variables have {length} bytes, more than the {MAX_VARIABLES_BYTES} allowed");
-            return Err(ConditionError::over_limit(message));
-        }
+        bound(document.source().len())?;
         let json = match document.value() {
             Ok(Value::Object(json)) => json,
             Ok(_) => return Err(ConditionError::new("the variables are no JSON object")),
-            Err(error) => return Err(ConditionError::new(format!("the variables cannot be read: {error}"))),
+            Err(error) => return Err(unreadable(&error)),
         };
         Ok(Variables::new(json))
     }
@@ -36,7 +35,17 @@ impl Variables {
     #[must_use]
     pub fn new(json: Map<String, Value>) -> Self {
         let values = json.iter().map(|(name, value)| (name.clone(), val(value))).collect();
-        Variables { values, json }
+        Variables { values, json, bytes: 0 }
+    }
+
+    /// Adds a variable.
+    pub fn add(&mut self, name: &str, node: Node<'_>) -> Result<(), ConditionError> {
+        self.bytes += node.size();
+        bound(self.bytes)?;
+        let value = node.value().map_err(|error| unreadable(&error))?;
+        self.values.insert(name.to_owned(), val(&value));
+        self.json.insert(name.to_owned(), value);
+        Ok(())
     }
 
     /// Whether there is a value at a path of member names.
@@ -55,6 +64,18 @@ impl Variables {
         }
         true
     }
+}
+
+fn bound(bytes: usize) -> Result<(), ConditionError> {
+    if bytes <= MAX_VARIABLES_BYTES {
+        return Ok(());
+    }
+    let message = format!("the variables have {bytes} bytes, more than the {MAX_VARIABLES_BYTES} allowed");
+    Err(ConditionError::over_limit(message))
+}
+
+fn unreadable(error: &str) -> ConditionError {
+    ConditionError::new(format!("the variables cannot be read: {error}"))
 }
 
 impl VariableResolver for Variables {

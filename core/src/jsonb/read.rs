@@ -92,6 +92,27 @@ impl<'d> Node<'d> {
         }
     }
 
+    /// The object that it is, if it is one and stored, as a document of its own.
+    #[must_use]
+    pub fn object(self) -> Option<Jsonb<'d>> {
+        match self {
+            Node::Stored(element) => {
+                element.container().filter(|container| container.header & OBJECT != 0)?;
+                Some(Jsonb(element.content()))
+            }
+            Node::Parsed(_) => None,
+        }
+    }
+
+    /// How many bytes it takes.
+    #[must_use]
+    pub fn size(self) -> usize {
+        match self {
+            Node::Stored(element) => element.bytes.len(),
+            Node::Parsed(value) => value.to_string().len(),
+        }
+    }
+
     /// The elements of an array.
     #[must_use]
     pub fn elements(self) -> Option<Elements<'d>> {

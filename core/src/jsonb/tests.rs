@@ -45,6 +45,20 @@ fn a_document_can_be_part_of_another_as_it_is_stored() {
 }
 
 #[test]
+fn an_object_within_another_is_a_document_of_its_own() {
+    let value = json!({"a": [1, {"b": [true]}], "text": "é", "inner": {"n": 1.5, "deep": {"k": [2]}}});
+    let stored = |value: &Value| write(value).unwrap();
+    let bytes = stored(&value);
+    let root = Jsonb(&bytes).root();
+    let inner = root.get("inner").unwrap();
+    assert_eq!(inner.object().unwrap().source(), stored(&value["inner"]), "as if it had been written alone");
+    assert_eq!(inner.get("deep").unwrap().object().unwrap().value().unwrap(), value["inner"]["deep"]);
+    let elements: Vec<_> = root.get("a").unwrap().elements().unwrap().collect();
+    assert_eq!(elements[1].object().unwrap().source(), stored(&value["a"][1]));
+    assert!(root.get("a").unwrap().object().is_none() && root.get("text").unwrap().object().is_none());
+}
+
+#[test]
 fn numbers_keep_every_digit() {
     for text in [
         "0",
