@@ -30,6 +30,7 @@ mod pii;
 mod query;
 mod row;
 mod setting;
+mod settled;
 mod statement;
 mod table;
 mod transition;

@@ -7,6 +7,7 @@
 
 use crate::direct::changes_of;
 use crate::find::{Finder, Key, Source};
+use crate::settled::Settled;
 use pgrx::PgRelation;
 use pgrx::itemptr::{item_pointer_to_u64, u64_to_item_pointer};
 use pgrx::pg_sys::Oid;
@@ -15,6 +16,9 @@ use pgrx::prelude::*;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ptr::null_mut;
+
+/// Larger tables are not remembered page by page.
+const REMEMBERED_PAGES: usize = 1024;
 
 /// Versions of more than this are not remembered from one snapshot to the next equal one.
 const REMEMBERED: usize = 1024;
@@ -26,24 +30,55 @@ pub(crate) struct Version(u64, u64);
 /// What decides which versions of rows are seen by a transaction that has not written.
 #[derive(PartialEq, Eq)]
 struct View {
-    changes: u64,
-    file: Oid,
     limits: (pg_sys::TransactionId, pg_sys::TransactionId),
     running: Vec<pg_sys::TransactionId>,
     subtransactions: Vec<pg_sys::TransactionId>,
     how: (bool, bool),
 }
 
-/// Rows of a table.
+/// Rows of a table as of a number of changes of it.
 #[derive(PartialEq, Eq, Hash)]
 struct Place {
     table: Oid,
+    file: Oid,
+    changes: u64,
     source: *const Source,
     keys: Vec<Box<[u8]>>,
 }
 
+/// What was seen there, and who else sees it.
+struct Seen {
+    view: Option<View>,
+    settled: Option<Settled>,
+    version: Version,
+}
+
 thread_local! {
-    static SEEN: RefCell<HashMap<Place, (View, Version)>> = RefCell::default();
+    static SEEN: RefCell<HashMap<Place, Seen>> = RefCell::default();
+}
+
+impl Place {
+    fn known(&self, table: &PgRelation, snapshot: &pg_sys::SnapshotData, view: Option<&View>) -> Option<Version> {
+        // Taken out, because looking at pages may run into an error.
+        let (place, seen) = SEEN.with_borrow_mut(|all| all.remove_entry(self))?;
+        let is_same_view = view.is_some() && seen.view.as_ref() == view;
+        let holds =
+            is_same_view || seen.settled.as_ref().is_some_and(|settled| settled.shows_the_same(table, snapshot));
+        let version = seen.version;
+        holds.then(|| {
+            SEEN.with_borrow_mut(|all| all.insert(place, seen));
+            version
+        })
+    }
+
+    fn remember(self, seen: Seen) {
+        SEEN.with_borrow_mut(|all| {
+            if all.len() >= REMEMBERED {
+                all.clear();
+            }
+            all.insert(self, seen);
+        });
+    }
 }
 
 impl Version {
@@ -80,22 +115,27 @@ impl Version {
         {
             return Ok(false);
         }
-        let (file, changes) = (class.relfilenode, changes_of(table.oid()));
-        let scanned = || {
-            let mut found = Version::new();
-            found.add(file.to_u32().into());
-            found.add(changes);
-            found.add_rows(table, &finder.places(keys.get(..source.keys).unwrap_or(keys)));
-            found
+        let place = Place {
+            table: table.oid(),
+            file: class.relfilenode,
+            changes: changes_of(table.oid()),
+            source,
+            keys: keys.iter().map(|key| key.to_bytes()).collect(),
         };
         // SAFETY: reads the state of the transaction that runs: one that has not written has no id.
         let has_written = unsafe { pg_sys::GetTopTransactionIdIfAny() } != pg_sys::InvalidTransactionId;
-        let found = if has_written {
-            scanned()
-        } else {
-            let place = Place { table: table.oid(), source, keys: keys.iter().map(|key| key.to_bytes()).collect() };
-            seen(place, View::of(snapshot, changes, file), scanned)
-        };
+        let view = (!has_written).then(|| View::of(snapshot));
+        let found = place.known(table, snapshot, view.as_ref()).unwrap_or_else(|| {
+            let places = finder.places(keys.get(..source.keys).unwrap_or(keys));
+            // Fewer pages than rows, or it is no use.
+            let settled = Settled::of(table, snapshot, places.len().min(REMEMBERED_PAGES));
+            let mut found = Version::new();
+            found.add(place.file.to_u32().into());
+            found.add(place.changes);
+            found.add_rows(table, &places);
+            place.remember(Seen { view, settled, version: found });
+            found
+        });
         self.add(found.0);
         self.add(found.1);
         Ok(true)
@@ -150,21 +190,6 @@ fn mixed(mut bits: u64) -> u64 {
     bits ^ (bits >> 33)
 }
 
-/// What a view that was the same has shown there, or else `scan` shows.
-fn seen(place: Place, view: View, scan: impl FnOnce() -> Version) -> Version {
-    let known = SEEN.with_borrow(|all| all.get(&place).filter(|(known, _)| *known == view).map(|(_, found)| *found));
-    known.unwrap_or_else(|| {
-        let found = scan();
-        SEEN.with_borrow_mut(|all| {
-            if all.len() >= REMEMBERED {
-                all.clear();
-            }
-            all.insert(place, (view, found));
-        });
-        found
-    })
-}
-
 /// Whether rows that a snapshot shows may have been removed for its age, which a query would report.
 fn rows_may_be_gone() -> bool {
     #[cfg(any(feature = "pg15", feature = "pg16"))]
@@ -177,14 +202,12 @@ fn rows_may_be_gone() -> bool {
 }
 
 impl View {
-    fn of(snapshot: &pg_sys::SnapshotData, changes: u64, file: Oid) -> View {
+    fn of(snapshot: &pg_sys::SnapshotData) -> View {
         let list = |ids: *mut pg_sys::TransactionId, count: usize| {
             // SAFETY: a snapshot has lists of these lengths, or none.
             if count == 0 { Vec::new() } else { unsafe { std::slice::from_raw_parts(ids, count) }.to_vec() }
         };
         View {
-            changes,
-            file,
             limits: (snapshot.xmin, snapshot.xmax),
             running: list(snapshot.xip, snapshot.xcnt as usize),
             subtransactions: list(snapshot.subxip, usize::try_from(snapshot.subxcnt).unwrap_or_default()),

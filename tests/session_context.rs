@@ -171,6 +171,10 @@ fn a_connection_that_has_read_the_context_before_reads_what_another_one_reads() 
         let after = text(&mut used, CONTEXT);
         assert_eq!(after, text(&mut used.another(), CONTEXT), "{change}");
         assert_ne!(after, before, "{change}");
+        for _ in 0..2 {
+            writer.run("SELECT pg_current_xact_id()");
+            assert_eq!(text(&mut used, CONTEXT), after, "{change}");
+        }
         before = after;
     }
     for rewriting in
@@ -188,7 +192,7 @@ fn a_transaction_reads_its_own_changes_until_they_are_rolled_back() {
     let mut connection = world();
     let before = text(&mut connection, CONTEXT);
     for change in CHANGES {
-        connection.run("BEGIN");
+        connection.run("BEGIN; SELECT pg_current_xact_id()");
         assert_eq!(text(&mut connection, CONTEXT), before);
         connection.run("SAVEPOINT one");
         run(&mut connection, change);
