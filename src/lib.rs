@@ -65,7 +65,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/functions/tools.sql",
     name = "tools",
-    requires = [json_schema_violations, tool_health, is_disabled_by, host_tools]
+    requires = [argument_violations, json_schema_violations, tool_health, is_disabled_by, host_tools]
 );
 extension_sql_file!("../sql/functions/knowledge.sql", name = "knowledge", requires = [search_knowledge]);
 extension_sql_file!(

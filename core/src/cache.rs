@@ -6,7 +6,9 @@ use std::rc::Rc;
 /// Values by what they were made of. When a new one does not fit, all old ones go: it happens rarely, and what is
 /// still needed comes back at its first use.
 pub struct Cache<T> {
-    values: HashMap<Box<[u8]>, Rc<T>>,
+    values: HashMap<Rc<[u8]>, Rc<T>>,
+    /// The one used last, mostly the next as well: comparing a key costs far less than hashing it.
+    last: Option<(Rc<[u8]>, Rc<T>)>,
     size: usize,
     capacity: usize,
 }
@@ -15,12 +17,17 @@ impl<T> Cache<T> {
     /// A cache for keys and values of `capacity` bytes in all.
     #[must_use]
     pub fn new(capacity: usize) -> Cache<T> {
-        Cache { values: HashMap::new(), size: 0, capacity }
+        Cache { values: HashMap::new(), last: None, size: 0, capacity }
     }
 
     #[must_use]
-    pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Rc<T>> {
-        self.values.get(key.as_ref()).cloned()
+    pub fn get(&mut self, key: impl AsRef<[u8]>) -> Option<Rc<T>> {
+        let key = key.as_ref();
+        if self.last.as_ref().is_none_or(|(last, _)| **last != *key) {
+            let (key, value) = self.values.get_key_value(key)?;
+            self.last = Some((Rc::clone(key), Rc::clone(value)));
+        }
+        self.last.as_ref().map(|(_, value)| Rc::clone(value))
     }
 
     /// Keeps a value of about `size` bytes, unless it is too large to be kept.
@@ -33,6 +40,7 @@ impl<T> Cache<T> {
         }
         if self.size.saturating_add(size) > self.capacity {
             self.values.clear();
+            self.last = None;
             self.size = 0;
         }
         self.size += size;

@@ -172,6 +172,7 @@ CREATE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, pr
         -- Behaviour, tools, knowledge
         ('function', 'missing_variables', 'EXECUTE'),
         ('function', 'json_schema_violations', 'EXECUTE'),
+        ('function', 'argument_violations', 'EXECUTE'),
         ('function', 'refuse_unknown', 'EXECUTE'),
         ('function', 'claim_tool_call', 'EXECUTE'),
         ('function', 'free_tool_name', 'EXECUTE'),

@@ -69,23 +69,18 @@ COMMENT ON FUNCTION parlant.agent_tools(uuid, text) IS
     'The tools that an agent may call, the preferred first, without secrets: for an engine (parlant), as the tools of '
     'OpenAI''s APIs (openai), or as the result of MCP''s tools/list (mcp).';
 
+COMMENT ON FUNCTION parlant.argument_violations(uuid, jsonb, jsonb) IS
+    'Internal: what the schema of a tool has against arguments. Call validate_tool_arguments.';
+
+-- PostgreSQL puts it into the statement that calls it, which so reads a tool once for any number of arguments.
 CREATE FUNCTION parlant.validate_tool_arguments(tool_id uuid, arguments jsonb) RETURNS TABLE (path text, message text)
-    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
-#variable_conflict use_column
-DECLARE
-    schema jsonb;
-BEGIN
-    SELECT tool.parameters INTO schema FROM parlant.parlant_tool AS tool WHERE tool.id = validate_tool_arguments.tool_id;
-    IF NOT FOUND THEN
-        PERFORM parlant.refuse_unknown('tool', validate_tool_arguments.tool_id::text);
-    END IF;
-    RETURN QUERY
-    SELECT '', 'arguments must be an object' WHERE jsonb_typeof(arguments) IS DISTINCT FROM 'object'
-    UNION ALL
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT violation.path, violation.message
-    FROM parlant.json_schema_violations(schema, arguments) AS violation
-    WHERE jsonb_typeof(arguments) = 'object';
-END $$;
+    FROM parlant.argument_violations(
+        validate_tool_arguments.tool_id,
+        (SELECT tool.parameters FROM parlant.parlant_tool AS tool WHERE tool.id = validate_tool_arguments.tool_id),
+        validate_tool_arguments.arguments) AS violation
+$$;
 COMMENT ON FUNCTION parlant.validate_tool_arguments(uuid, jsonb) IS
     'Everything that a tool''s parameters, a JSON Schema, have against arguments, each with a JSON Pointer; no row if '
     'nothing.';

@@ -67,7 +67,7 @@ fn prepared(
         key.extend(part.len().to_ne_bytes());
         key.extend(part);
     }
-    if let Some(response) = RESPONSES.with_borrow(|responses| responses.get(&key)) {
+    if let Some(response) = RESPONSES.with_borrow_mut(|responses| responses.get(&key)) {
         return Ok(response);
     }
     let elements = |json: Option<&Jsonb>| match json.map(Document::value) {

@@ -40,7 +40,7 @@ fn missing_variables(template: &str, variables: Jsonb) -> Option<JsonbOut> {
 }
 
 fn compiled(source: &str) -> Result<Rc<Template>, Fault> {
-    if let Some(template) = TEMPLATES.with_borrow(|templates| templates.get(source)) {
+    if let Some(template) = TEMPLATES.with_borrow_mut(|templates| templates.get(source)) {
         return Ok(template);
     }
     let template = Template::compile(source)?;

@@ -66,7 +66,7 @@ fn mentioned_terms(
 /// The glossary that the current role sees. Reading and building it takes far longer than searching, so it is kept: by
 /// the versions of its rows or, where they cannot be told, by its text.
 fn glossary(workspace_id: &str, agent_id: pgrx::Uuid) -> Result<Rc<Glossary>, ErrorReport> {
-    let kept = |key: &[u8]| GLOSSARIES.with_borrow(|glossaries| glossaries.get(key));
+    let kept = |key: &[u8]| GLOSSARIES.with_borrow_mut(|glossaries| glossaries.get(key));
     let mut version = Version::new();
     let key = version
         .fold(&TERMS, &[Key::Text(workspace_id), Key::Uuid(agent_id)])?

@@ -99,7 +99,7 @@ pub fn violations(
         return Err(format!("the document has {length} bytes, more than the {MAX_INSTANCE_BYTES} allowed"));
     }
     let instance = instance.value()?;
-    let validator = match COMPILED.with_borrow(|cache| cache.get(schema.source())) {
+    let validator = match COMPILED.with_borrow_mut(|cache| cache.get(schema.source())) {
         Some(validator) => validator,
         None => {
             let (validator, patterns) = compile(schema)?;
