@@ -107,6 +107,18 @@ IMMUTABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'canned_response_score_wrapper';
 
+CREATE OR REPLACE FUNCTION "argument_violations"(
+	"tool_id" uuid, /* Option < Uuid > */
+	"schema" jsonb, /* Option < Jsonb > */
+	"arguments" jsonb /* Option < Jsonb > */
+) RETURNS TABLE (
+	"path" TEXT,  /* String */
+	"message" TEXT  /* String */
+)
+IMMUTABLE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'argument_violations_wrapper';
+
 CREATE OR REPLACE FUNCTION "json_schema_violations"(
 	"schema" jsonb, /* Jsonb */
 	"document" jsonb /* Jsonb */
@@ -433,22 +445,6 @@ IMMUTABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'draw_journey_wrapper';
 
-CREATE OR REPLACE FUNCTION "journey_findings"(
-	"columns" jsonb, /* Jsonb */
-	"tools" jsonb /* Jsonb */
-) RETURNS TABLE (
-	"severity" TEXT,  /* & '_ str */
-	"code" TEXT,  /* & '_ str */
-	"state" TEXT,  /* Option < String > */
-	"transition" TEXT,  /* Option < String > */
-	"message" TEXT,  /* String */
-	"hint" TEXT,  /* & '_ str */
-	"path" TEXT  /* String */
-)
-IMMUTABLE STRICT PARALLEL SAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'journey_findings_wrapper';
-
 CREATE OR REPLACE FUNCTION "validate_journey_definition"(
 	"definition" jsonb, /* Jsonb */
 	"tools" jsonb DEFAULT NULL /* Option < Jsonb > */
@@ -464,6 +460,21 @@ CREATE OR REPLACE FUNCTION "validate_journey_definition"(
 IMMUTABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'validate_journey_definition_wrapper';
+
+CREATE OR REPLACE FUNCTION "journey_findings"(
+	"journey_id" uuid /* Uuid */
+) RETURNS TABLE (
+	"severity" TEXT,  /* & '_ str */
+	"code" TEXT,  /* & '_ str */
+	"state" TEXT,  /* Option < String > */
+	"transition" TEXT,  /* Option < String > */
+	"message" TEXT,  /* String */
+	"hint" TEXT,  /* & '_ str */
+	"path" TEXT  /* String */
+)
+STRICT STABLE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'journey_findings_wrapper';
 
 CREATE OR REPLACE FUNCTION "advance_journey"(
 	"session_id" uuid, /* Uuid */
@@ -771,6 +782,7 @@ CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, na
         -- Behaviour, tools, knowledge
         ('function', 'missing_variables', 'EXECUTE'),
         ('function', 'json_schema_violations', 'EXECUTE'),
+        ('function', 'argument_violations', 'EXECUTE'),
         ('function', 'refuse_unknown', 'EXECUTE'),
         ('function', 'claim_tool_call', 'EXECUTE'),
         ('function', 'free_tool_name', 'EXECUTE'),
@@ -1684,23 +1696,18 @@ COMMENT ON FUNCTION parlant.agent_tools(uuid, text) IS
     'The tools that an agent may call, the preferred first, without secrets: for an engine (parlant), as the tools of '
     'OpenAI''s APIs (openai), or as the result of MCP''s tools/list (mcp).';
 
+COMMENT ON FUNCTION parlant.argument_violations(uuid, jsonb, jsonb) IS
+    'Internal: what the schema of a tool has against arguments. Call validate_tool_arguments.';
+
+-- PostgreSQL puts it into the statement that calls it, which so reads a tool once for any number of arguments.
 CREATE OR REPLACE FUNCTION parlant.validate_tool_arguments(tool_id uuid, arguments jsonb) RETURNS TABLE (path text, message text)
-    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
-#variable_conflict use_column
-DECLARE
-    schema jsonb;
-BEGIN
-    SELECT tool.parameters INTO schema FROM parlant.parlant_tool AS tool WHERE tool.id = validate_tool_arguments.tool_id;
-    IF NOT FOUND THEN
-        PERFORM parlant.refuse_unknown('tool', validate_tool_arguments.tool_id::text);
-    END IF;
-    RETURN QUERY
-    SELECT '', 'arguments must be an object' WHERE jsonb_typeof(arguments) IS DISTINCT FROM 'object'
-    UNION ALL
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT violation.path, violation.message
-    FROM parlant.json_schema_violations(schema, arguments) AS violation
-    WHERE jsonb_typeof(arguments) = 'object';
-END $$;
+    FROM parlant.argument_violations(
+        validate_tool_arguments.tool_id,
+        (SELECT tool.parameters FROM parlant.parlant_tool AS tool WHERE tool.id = validate_tool_arguments.tool_id),
+        validate_tool_arguments.arguments) AS violation
+$$;
 COMMENT ON FUNCTION parlant.validate_tool_arguments(uuid, jsonb) IS
     'Everything that a tool''s parameters, a JSON Schema, have against arguments, each with a JSON Pointer; no row if '
     'nothing.';
@@ -2989,8 +2996,8 @@ COMMENT ON FUNCTION parlant.validate_journey_definition(jsonb, jsonb) IS
     'The second argument tells the status of the tools that states name: usable, unknown, disabled or not_assigned.';
 COMMENT ON FUNCTION parlant.checked_journey_definition(jsonb) IS
     'The normal form of a journey document; an error that tells all that is wrong with it if it has errors.';
-COMMENT ON FUNCTION parlant.journey_findings(jsonb, jsonb) IS
-    'Internal: what is wrong with a stored journey, given as the columns of its states and transitions.';
+COMMENT ON FUNCTION parlant.journey_findings(uuid) IS
+    'Internal: what is wrong with a stored journey. Call validate_journey.';
 COMMENT ON FUNCTION parlant.draw_journey(jsonb, text) IS
     'A journey document as Mermaid text, with the state of a name highlighted.';
 COMMENT ON FUNCTION parlant.evaluate_condition(text, jsonb) IS
@@ -3349,32 +3356,8 @@ COMMENT ON FUNCTION parlant.journey_tools(uuid) IS
 CREATE OR REPLACE FUNCTION parlant.validate_journey(journey_id uuid)
     RETURNS TABLE (severity text, code text, state text, transition text, message text, hint text, path text)
     LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE ROWS 10 AS $$
-#variable_conflict use_column
-DECLARE
-    workspace text;
-    columns jsonb;
 BEGIN
-    SELECT journey.workspace_id, jsonb_build_object('title', journey.title, 'conditions', journey.conditions)
-    INTO workspace, columns
-    FROM parlant.parlant_journey AS journey WHERE journey.id = validate_journey.journey_id;
-    IF NOT FOUND THEN
-        PERFORM parlant.refuse_unknown('journey', journey_id::text);
-    END IF;
-    SELECT columns || jsonb_build_object('states', jsonb_build_array(
-               jsonb_agg(id), jsonb_agg(name), jsonb_agg(state_type), jsonb_agg(is_initial), jsonb_agg(chat_prompt),
-               jsonb_agg(tool_id), jsonb_agg(condition)))
-    INTO columns
-    FROM (SELECT * FROM parlant.parlant_journey_state AS state
-          WHERE state.workspace_id = workspace AND state.journey_id = validate_journey.journey_id
-          ORDER BY state.created_at, state.id) AS ordered;
-    SELECT columns || jsonb_build_object('transitions', jsonb_build_array(
-               jsonb_agg(from_state_id), jsonb_agg(to_state_id), jsonb_agg(condition), jsonb_agg(condition_kind),
-               jsonb_agg(priority)))
-    INTO columns
-    FROM (SELECT * FROM parlant.parlant_journey_transition AS transition
-          WHERE transition.workspace_id = workspace AND transition.journey_id = validate_journey.journey_id
-          ORDER BY transition.created_at, transition.id) AS ordered;
-    RETURN QUERY SELECT * FROM parlant.journey_findings(columns, parlant.journey_tools(journey_id));
+    RETURN QUERY SELECT * FROM parlant.journey_findings(journey_id);
 END $$;
 COMMENT ON FUNCTION parlant.validate_journey(uuid) IS
     'What is wrong with a journey, one row a finding: errors, which keep sessions from entering it, then warnings, then infos.';

@@ -9,15 +9,34 @@ use parlant_core::jsonb::Document;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::cell::Cell;
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_long};
 use std::thread::LocalKey;
 
-/// A query for one value. Every name in it is qualified, or found in `pg_catalog` because of who calls it.
+/// A query. Every name in it is qualified, or found in `pg_catalog` because of who calls it.
 pub(crate) struct Query {
     pub(crate) sql: &'static CStr,
     pub(crate) types: &'static [pg_sys::Oid],
     /// Where the plan is kept for the connection.
     pub(crate) plan: &'static LocalKey<Cell<pg_sys::SPIPlanPtr>>,
+}
+
+/// A row that a query found.
+pub(crate) struct Found<'a> {
+    values: &'a [pg_sys::Datum],
+    nulls: &'a [bool],
+}
+
+impl Found<'_> {
+    /// The value of a column, counted from 0, as PostgreSQL holds it; none if it is NULL.
+    fn datum(&self, column: usize) -> Option<pg_sys::Datum> {
+        self.values.get(column).copied().filter(|_| self.nulls.get(column) == Some(&false))
+    }
+
+    /// The same as a `T`, which must be the type of the column, or the type under its domain.
+    pub(crate) fn get<T: FromDatum>(&self, column: usize) -> Option<T> {
+        // SAFETY: the datum is the column's, and not null.
+        self.datum(column).and_then(|value| unsafe { T::from_datum(value, false) })
+    }
 }
 
 /// A search path on which no name of a client's is found, until this is dropped.
@@ -47,15 +66,26 @@ impl Query {
     pub(crate) fn ask<T>(
         &self,
         arguments: &[Option<pg_sys::Datum>],
-        read: impl FnOnce(pg_sys::Datum) -> T,
+        mut read: impl FnMut(pg_sys::Datum) -> T,
     ) -> Result<Option<T>, ErrorReport> {
+        let found = self.rows(arguments, 1, |row| Ok(row.datum(0).map(&mut read)))?;
+        Ok(found.into_iter().next().flatten())
+    }
+
+    /// What `read` makes of each row, at most of so many; 0 is all.
+    pub(crate) fn rows<T>(
+        &self,
+        arguments: &[Option<pg_sys::Datum>],
+        most: c_long,
+        mut read: impl FnMut(&Found<'_>) -> Result<T, ErrorReport>,
+    ) -> Result<Vec<T>, ErrorReport> {
         let mut values: Vec<pg_sys::Datum> =
             arguments.iter().map(|value| value.unwrap_or(pg_sys::Datum::null())).collect();
         let nulls: Vec<c_char> =
             arguments.iter().map(|value| if value.is_some() { b' ' } else { b'n' }.cast_signed()).collect();
         // SAFETY: between connecting and finishing, SPI is called as its documentation asks: a plan with as many
-        // values as it has types, and the first column of the first row where there is one. An error ends the
-        // connection to SPI with the transaction, as everywhere.
+        // values as it has types, and rows that are there, taken apart into as many places as they have columns. An
+        // error ends the connection to SPI with the transaction, as everywhere.
         unsafe {
             if pg_sys::SPI_connect() != pg_sys::SPI_OK_CONNECT.cast_signed() {
                 return Err(internal("SPI cannot be connected to"));
@@ -68,19 +98,21 @@ impl Query {
                 }
                 self.plan.set(made);
             }
-            let status = pg_sys::SPI_execute_plan(self.plan.get(), values.as_mut_ptr(), nulls.as_ptr(), true, 1);
+            let status = pg_sys::SPI_execute_plan(self.plan.get(), values.as_mut_ptr(), nulls.as_ptr(), true, most);
             if status != pg_sys::SPI_OK_SELECT.cast_signed() {
                 return Err(internal(format!("a query of ours ended with {status}")));
             }
-            let mut answer = None;
-            if pg_sys::SPI_processed > 0 {
-                let table = pg_sys::SPI_tuptable;
-                let mut is_null = false;
-                let value = pg_sys::SPI_getbinval(*(*table).vals, (*table).tupdesc, 1, &raw mut is_null);
-                answer = (!is_null).then(|| read(value));
+            let table = pg_sys::SPI_tuptable;
+            let columns = usize::try_from((*(*table).tupdesc).natts).map_err(internal)?;
+            let (mut values, mut nulls) = (vec![pg_sys::Datum::null(); columns], vec![true; columns]);
+            let count = usize::try_from(pg_sys::SPI_processed).map_err(internal)?;
+            let mut found = Vec::with_capacity(count);
+            for row in std::slice::from_raw_parts((*table).vals, count) {
+                pg_sys::heap_deform_tuple(*row, (*table).tupdesc, values.as_mut_ptr(), nulls.as_mut_ptr());
+                found.push(read(&Found { values: &values, nulls: &nulls })?);
             }
             pg_sys::SPI_finish();
-            Ok(answer)
+            Ok(found)
         }
     }
 }

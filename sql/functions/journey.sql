@@ -5,8 +5,8 @@ COMMENT ON FUNCTION parlant.validate_journey_definition(jsonb, jsonb) IS
     'The second argument tells the status of the tools that states name: usable, unknown, disabled or not_assigned.';
 COMMENT ON FUNCTION parlant.checked_journey_definition(jsonb) IS
     'The normal form of a journey document; an error that tells all that is wrong with it if it has errors.';
-COMMENT ON FUNCTION parlant.journey_findings(jsonb, jsonb) IS
-    'Internal: what is wrong with a stored journey, given as the columns of its states and transitions.';
+COMMENT ON FUNCTION parlant.journey_findings(uuid) IS
+    'Internal: what is wrong with a stored journey. Call validate_journey.';
 COMMENT ON FUNCTION parlant.draw_journey(jsonb, text) IS
     'A journey document as Mermaid text, with the state of a name highlighted.';
 COMMENT ON FUNCTION parlant.evaluate_condition(text, jsonb) IS
@@ -365,32 +365,8 @@ COMMENT ON FUNCTION parlant.journey_tools(uuid) IS
 CREATE FUNCTION parlant.validate_journey(journey_id uuid)
     RETURNS TABLE (severity text, code text, state text, transition text, message text, hint text, path text)
     LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE ROWS 10 AS $$
-#variable_conflict use_column
-DECLARE
-    workspace text;
-    columns jsonb;
 BEGIN
-    SELECT journey.workspace_id, jsonb_build_object('title', journey.title, 'conditions', journey.conditions)
-    INTO workspace, columns
-    FROM parlant.parlant_journey AS journey WHERE journey.id = validate_journey.journey_id;
-    IF NOT FOUND THEN
-        PERFORM parlant.refuse_unknown('journey', journey_id::text);
-    END IF;
-    SELECT columns || jsonb_build_object('states', jsonb_build_array(
-               jsonb_agg(id), jsonb_agg(name), jsonb_agg(state_type), jsonb_agg(is_initial), jsonb_agg(chat_prompt),
-               jsonb_agg(tool_id), jsonb_agg(condition)))
-    INTO columns
-    FROM (SELECT * FROM parlant.parlant_journey_state AS state
-          WHERE state.workspace_id = workspace AND state.journey_id = validate_journey.journey_id
-          ORDER BY state.created_at, state.id) AS ordered;
-    SELECT columns || jsonb_build_object('transitions', jsonb_build_array(
-               jsonb_agg(from_state_id), jsonb_agg(to_state_id), jsonb_agg(condition), jsonb_agg(condition_kind),
-               jsonb_agg(priority)))
-    INTO columns
-    FROM (SELECT * FROM parlant.parlant_journey_transition AS transition
-          WHERE transition.workspace_id = workspace AND transition.journey_id = validate_journey.journey_id
-          ORDER BY transition.created_at, transition.id) AS ordered;
-    RETURN QUERY SELECT * FROM parlant.journey_findings(columns, parlant.journey_tools(journey_id));
+    RETURN QUERY SELECT * FROM parlant.journey_findings(journey_id);
 END $$;
 COMMENT ON FUNCTION parlant.validate_journey(uuid) IS
     'What is wrong with a journey, one row a finding: errors, which keep sessions from entering it, then warnings, then infos.';

@@ -138,7 +138,7 @@ fn part(
         }
     }
     key.extend(version.to_string().into_bytes());
-    if let Some(part) = PARTS.with_borrow(|parts| parts.get(&key)) {
+    if let Some(part) = PARTS.with_borrow_mut(|parts| parts.get(&key)) {
         return Ok(part);
     }
     let made = make()?.unwrap_or_default();

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 /// Most findings that an error shows; the validating functions give all.
 const MAX_SHOWN: usize = 20;
 
-type FindingRow = (
+pub(super) type FindingRow = (
     name!(severity, &'static str),
     name!(code, &'static str),
     name!(state, Option<String>),
@@ -52,37 +52,13 @@ fn validate_journey_definition(
     Ok(TableIterator::new(reading.findings.into_iter().map(row)))
 }
 
-/// What is wrong with a stored journey, given as the columns of its states and transitions.
-#[pg_extern(immutable, strict, parallel_safe)]
-fn journey_findings(
-    columns: Jsonb,
-    tools: Jsonb,
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(severity, &'static str),
-            name!(code, &'static str),
-            name!(state, Option<String>),
-            name!(transition, Option<String>),
-            name!(message, String),
-            name!(hint, &'static str),
-            name!(path, String),
-        ),
-    >,
-    ErrorReport,
-> {
-    let findings = journey::check_columns(&columns, Some(&tool_statuses(&tools)?));
-    Ok(TableIterator::new(findings.into_iter().map(row)))
-}
-
-fn row(finding: Finding) -> FindingRow {
+pub(super) fn row(finding: Finding) -> FindingRow {
     let hint = finding.hint();
     let Finding { severity, code, path, state, transition, message } = finding;
     (severity.name(), code, state, transition, message, hint, path)
 }
 
-fn tool_statuses(tools: &Jsonb) -> Result<HashMap<String, ToolStatus>, ErrorReport> {
+pub(super) fn tool_statuses(tools: &Jsonb) -> Result<HashMap<String, ToolStatus>, ErrorReport> {
     let status = |name: &str| match name {
         "usable" => Some(ToolStatus::Usable),
         "unknown" => Some(ToolStatus::Unknown),

@@ -5,5 +5,6 @@
 pub(crate) mod condition;
 mod document;
 mod rows;
+mod stored;
 mod variables;
 mod walk;

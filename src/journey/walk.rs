@@ -515,7 +515,7 @@ fn session_not_found(id: Uuid) -> ErrorReport {
     )
 }
 
-fn journey_not_found(id: Uuid) -> ErrorReport {
+pub(super) fn journey_not_found(id: Uuid) -> ErrorReport {
     error(
         ERRCODE_NO_DATA_FOUND,
         format!("journey {id} does not exist"),

@@ -33,6 +33,8 @@ struct Graph<'j> {
     places: &'j Places,
     /// The first state of each name.
     by_name: HashMap<&'j str, usize>,
+    /// Whether a state has the name of one before it.
+    repeats: Vec<bool>,
     /// The ends of each transition, where both are known.
     ends: Vec<Option<(usize, usize)>>,
     /// The transitions that leave each state, best first.
@@ -43,9 +45,8 @@ struct Graph<'j> {
 impl<'j> Graph<'j> {
     fn of(journey: &'j Journey, places: &'j Places) -> Self {
         let mut by_name = HashMap::with_capacity(journey.states.len());
-        for (n, state) in journey.states.iter().enumerate() {
-            by_name.entry(state.name.as_str()).or_insert(n);
-        }
+        let first = |(n, state): (usize, &'j State)| *by_name.entry(state.name.as_str()).or_insert(n) != n;
+        let repeats = journey.states.iter().enumerate().map(first).collect();
         let end = |name: &String| by_name.get(name.as_str()).copied();
         let ends: Vec<_> = journey.transitions.iter().map(|t| end(&t.from).zip(end(&t.to))).collect();
         let mut leaving = vec![Vec::new(); journey.states.len()];
@@ -57,7 +58,7 @@ impl<'j> Graph<'j> {
         for transitions in &mut leaving {
             transitions.sort_by_key(|n| -journey.transitions[*n].priority);
         }
-        Graph { journey, places, by_name, ends, leaving, findings: Vec::new() }
+        Graph { journey, places, by_name, repeats, ends, leaving, findings: Vec::new() }
     }
 
     fn about_state(&mut self, severity: Severity, code: &'static str, n: usize, key: &str, message: String) {
@@ -103,7 +104,7 @@ impl<'j> Graph<'j> {
 
     fn state_contents(&mut self, tools: Option<&HashMap<String, ToolStatus>>) {
         for (n, state) in self.journey.states.iter().enumerate() {
-            if self.by_name[state.name.as_str()] != n {
+            if self.repeats[n] {
                 let message = format!("another state is named {:?} too", state.name);
                 self.about_state(Severity::Error, "duplicate_state_name", n, "/name", message);
             }
@@ -125,15 +126,22 @@ impl<'j> Graph<'j> {
     }
 
     fn transition_ends(&mut self) {
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::with_capacity(self.ends.len());
+        let mut seen_by_name = HashSet::new();
         for (n, transition) in self.journey.transitions.iter().enumerate() {
-            for (key, name) in [("/from", &transition.from), ("/to", &transition.to)] {
+            let names = [("/from", &transition.from), ("/to", &transition.to)];
+            let is_known = self.ends[n].is_some();
+            for (key, name) in names.into_iter().filter(|_| !is_known) {
                 if !self.by_name.contains_key(name.as_str()) && !self.places.unread_states.contains(name) {
                     let message = format!("the journey has no state {name:?}");
                     self.about_transition(Severity::Error, "unknown_state", n, key, message);
                 }
             }
-            if !seen.insert((&transition.from, &transition.to, &transition.condition)) {
+            let is_new = match self.ends[n] {
+                Some(ends) => seen.insert((ends, &transition.condition)),
+                None => seen_by_name.insert((&transition.from, &transition.to, &transition.condition)),
+            };
+            if !is_new {
                 let message = "another transition has the same states and the same condition".to_owned();
                 self.about_transition(Severity::Error, "duplicate_transition", n, "", message);
             }

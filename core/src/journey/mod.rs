@@ -2,20 +2,20 @@
 //!
 //! `docs/journeys.md` describes the format for users.
 
-mod columns;
 mod definition;
 mod diagram;
 mod finding;
 mod graph;
 mod read;
+mod rows;
 
-pub use columns::check_columns;
 pub use definition::{ConditionKind, Journey, MAX_STATES, MAX_TRANSITIONS, State, StateType, Transition};
 pub use diagram::diagram;
 pub use finding::{Finding, Severity};
 use read::Places;
 pub(crate) use read::read_value;
 pub use read::{MAX_BYTES, Reading, read};
+pub use rows::{Id, StateRow, TransitionRow, check_rows};
 
 use crate::jsonb::Document;
 use std::collections::HashMap;
