@@ -199,7 +199,6 @@ LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'append_all_directly_wrapper';
 
 CREATE OR REPLACE FUNCTION "append_directly"(
-	"id" uuid, /* Uuid */
 	"session_id" uuid, /* Option < Uuid > */
 	"event_type" TEXT, /* Option < & str > */
 	"content" jsonb, /* Option < JsonbDatum > */
@@ -207,7 +206,10 @@ CREATE OR REPLACE FUNCTION "append_directly"(
 	"idempotency_key" TEXT, /* Option < & str > */
 	"tokens" INT, /* Option < i32 > */
 	"cost" INT /* Option < i32 > */
-) RETURNS INT /* Result < Option < i32 > , ErrorReport > */
+) RETURNS TABLE (
+	"event_id" uuid,  /* Uuid */
+	"event_offset" INT  /* i32 */
+)
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'append_directly_wrapper';
@@ -2487,57 +2489,62 @@ CREATE OR REPLACE FUNCTION parlant.append_event(session_id uuid, event_type text
                                      tool_call_id text DEFAULT NULL, idempotency_key text DEFAULT NULL,
                                      tokens integer DEFAULT 0, cost integer DEFAULT 0)
     RETURNS TABLE (event_id uuid, "offset" integer, created_at timestamptz, duplicate boolean)
+    VOLATILE PARALLEL UNSAFE LANGUAGE c ROWS 1 AS 'MODULE_PATHNAME', 'append_event';
+COMMENT ON FUNCTION parlant.append_event(uuid, text, jsonb, jsonb, text, text, integer, integer) IS
+    'Appends an event to an active session and returns its offset. A retry with the same idempotency key appends '
+    'nothing and returns the first event with duplicate = true. Tokens and cost are added to those of the session.';
+
+CREATE OR REPLACE FUNCTION parlant.append_by_query(session_id uuid, event_type text, content jsonb, metadata jsonb, tool_call_id text,
+                                        idempotency_key text, tokens integer, cost integer)
+    RETURNS TABLE (event_id uuid, "offset" integer, created_at timestamptz, duplicate boolean)
     VOLATILE PARALLEL UNSAFE LANGUAGE plpgsql ROWS 1 AS $$
 #variable_conflict use_column
 DECLARE
     workspace text;
     earlier record;
 BEGIN
-    IF append_event.idempotency_key IS NOT NULL THEN
-        PERFORM parlant.check_event_type(append_event.event_type);
+    IF append_by_query.idempotency_key IS NOT NULL THEN
+        PERFORM parlant.check_event_type(append_by_query.event_type);
         -- Of two calls with the same key the second waits here, and then finds the event of the first.
-        PERFORM parlant.lock_session(append_event.session_id);
-        workspace := parlant.session_workspace(append_event.session_id);
+        PERFORM parlant.lock_session(append_by_query.session_id);
+        workspace := parlant.session_workspace(append_by_query.session_id);
         SELECT id, event."offset", event.created_at, event.event_type, event.content, event.tool_call_id INTO earlier
         FROM parlant.parlant_event AS event
-        WHERE workspace_id = workspace AND event.session_id = append_event.session_id
-          AND event.idempotency_key = append_event.idempotency_key;
+        WHERE workspace_id = workspace AND event.session_id = append_by_query.session_id
+          AND event.idempotency_key = append_by_query.idempotency_key;
         IF FOUND THEN
             PERFORM parlant.check_repetition(
-                append_event.idempotency_key, earlier."offset",
-                earlier.event_type = append_event.event_type AND earlier.content = append_event.content
-                AND (append_event.tool_call_id IS NULL OR append_event.tool_call_id = earlier.tool_call_id));
+                append_by_query.idempotency_key, earlier."offset",
+                earlier.event_type = append_by_query.event_type AND earlier.content = append_by_query.content
+                AND (append_by_query.tool_call_id IS NULL OR append_by_query.tool_call_id = earlier.tool_call_id));
             RETURN QUERY SELECT earlier.id, earlier."offset", pg_catalog.timezone('utc', earlier.created_at), true;
             RETURN;
         END IF;
-    END IF;
-
-    IF append_event.tool_call_id IS NULL THEN
-        append_event.event_id := parlant.uuidv7();
-        append_event."offset" := parlant.append_directly(
-            append_event.event_id, append_event.session_id, append_event.event_type, append_event.content,
-            append_event.metadata, append_event.idempotency_key, append_event.tokens, append_event.cost);
-        IF append_event."offset" IS NOT NULL THEN
-            append_event.created_at := pg_catalog.now();
-            append_event.duplicate := false;
-            RETURN NEXT;
-            RETURN;
+        IF append_by_query.tool_call_id IS NULL THEN
+            RETURN QUERY
+                SELECT appended.event_id, appended.event_offset, pg_catalog.now(), false
+                FROM parlant.append_directly(
+                    append_by_query.session_id, append_by_query.event_type, append_by_query.content,
+                    append_by_query.metadata, append_by_query.idempotency_key,
+                    append_by_query.tokens, append_by_query.cost) AS appended;
+            IF FOUND THEN
+                RETURN;
+            END IF;
         END IF;
     END IF;
 
-    PERFORM parlant.check_event_type(append_event.event_type);
-    workspace := parlant.session_workspace(append_event.session_id);
+    PERFORM parlant.check_event_type(append_by_query.event_type);
+    workspace := parlant.session_workspace(append_by_query.session_id);
     RETURN QUERY
         INSERT INTO parlant.parlant_event AS event (
             workspace_id, session_id, event_type, content, metadata, tool_call_id, idempotency_key, tokens, cost)
-        VALUES (workspace, append_event.session_id, append_event.event_type, append_event.content,
-                append_event.metadata, append_event.tool_call_id, append_event.idempotency_key,
-                nullif(append_event.tokens, 0), nullif(append_event.cost, 0))
+        VALUES (workspace, append_by_query.session_id, append_by_query.event_type, append_by_query.content,
+                append_by_query.metadata, append_by_query.tool_call_id, append_by_query.idempotency_key,
+                nullif(append_by_query.tokens, 0), nullif(append_by_query.cost, 0))
         RETURNING event.id, event."offset", pg_catalog.timezone('utc', event.created_at), false;
 END $$;
-COMMENT ON FUNCTION parlant.append_event(uuid, text, jsonb, jsonb, text, text, integer, integer) IS
-    'Appends an event to an active session and returns its offset. A retry with the same idempotency key appends '
-    'nothing and returns the first event with duplicate = true. Tokens and cost are added to those of the session.';
+COMMENT ON FUNCTION parlant.append_by_query(uuid, text, jsonb, jsonb, text, text, integer, integer) IS
+    'Internal: what append_event does where it takes a query. Call append_event.';
 
 CREATE OR REPLACE FUNCTION parlant.append_events(session_id uuid, events jsonb)
     RETURNS TABLE (event_id uuid, "offset" integer, created_at timestamptz, duplicate boolean)
@@ -2667,8 +2674,8 @@ COMMENT ON FUNCTION parlant.check_events(jsonb) IS 'Refuses what is no array of 
 COMMENT ON FUNCTION parlant.append_all_directly(uuid, jsonb, boolean) IS
     'Internal: appends events without a query, where that is all there is to do; no rows where it is not. Call '
     'append_events.';
-COMMENT ON FUNCTION parlant.append_directly(uuid, uuid, text, jsonb, jsonb, text, integer, integer) IS
-    'Internal: appends an event without an INSERT and returns its offset; NULL where append_event must use an INSERT.';
+COMMENT ON FUNCTION parlant.append_directly(uuid, text, jsonb, jsonb, text, integer, integer) IS
+    'Internal: appends an event without an INSERT and returns its id and offset; no row where it takes an INSERT.';
 COMMENT ON FUNCTION parlant.check_event_type(text) IS 'Refuses what is no type of an event.';
 
 COMMENT ON FUNCTION parlant.check_repetition(text, integer, boolean) IS

@@ -716,3 +716,47 @@ fn keys_of_a_batch_are_used_once() {
     connection.assert_refused(&batch(&format!("[{other}, {}]", keyed(5))), "22023").message("belongs to another event");
     assert_counted(&mut connection);
 }
+
+#[test]
+fn a_call_appends_wherever_it_stands_and_whatever_the_one_before_needed() {
+    let mut connection = world();
+    let rows: Vec<String> = connection.column(&with_ids(
+        r#"SELECT concat_ws(' ', made."offset", made.duplicate, made.created_at = now())
+           FROM (VALUES (1, 'customer_message', '{"message": "a"}', NULL::text, NULL::text), (2, 'tool_call', '{"tool_name": "t", "parameters": {}}', 'another call', NULL),
+                        (3, 'customer_message', '{"message": "b"}', NULL, 'key'), (4, 'customer_message', '{"message": "b"}', NULL, 'key'),
+                        (5, 'agent_message', '{"message": "c"}', NULL, NULL)) AS sent (n, event_type, content, call, key)
+           CROSS JOIN LATERAL parlant.append_event(:session1, sent.event_type, sent.content::jsonb, tool_call_id => sent.call,
+                                                   idempotency_key => sent.key) AS made
+           ORDER BY n"#,
+    ));
+    let first: i32 = rows[0].split(' ').next().unwrap().parse().unwrap();
+    let expected =
+        [(0, "f"), (1, "f"), (2, "f"), (2, "t"), (3, "f")].map(|(n, duplicate)| format!("{} {duplicate} t", first + n));
+    assert_eq!(rows, expected);
+
+    let offset: i32 = connection.value(&with_ids(
+        r#"SELECT (parlant.append_event(:session1, 'customer_message', '{"message": "in a list"}'))."offset""#,
+    ));
+    assert_eq!(offset, first + 4);
+    let row: String = connection.value(&with_ids(
+        r#"SELECT parlant.append_event(:session1, 'customer_message', '{"message": "as a row"}')::text"#,
+    ));
+    assert!(row.contains(&format!(",{},", first + 5)), "{row}");
+    connection.run(&with_ids(
+        r#"DO $$
+           DECLARE refused integer := 0;
+           BEGIN
+               FOR n IN 1..4 LOOP
+                   BEGIN
+                       PERFORM FROM parlant.append_event(:session1, CASE n % 2 WHEN 1 THEN 'shout' ELSE 'status_update' END,
+                                                         '{"status": "typing"}');
+                   EXCEPTION WHEN invalid_text_representation THEN
+                       refused := refused + 1;
+                   END;
+               END LOOP;
+               ASSERT refused = 2;
+           END $$"#,
+    ));
+    assert_eq!(append(&mut connection, "last"), first + 8);
+    assert_counted(&mut connection);
+}

@@ -1,4 +1,4 @@
-//! What `parlant.append_event` does of itself: see [`crate::direct`].
+//! Appending events without a query: see [`crate::direct`].
 
 use super::counter::Place;
 use super::ledger;
@@ -22,15 +22,10 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Appends an event as an `INSERT` would, without one, and returns its offset. NULL, and nothing done, where that is not
-/// all there is to do, or where the `INSERT` would be refused: its error names the constraint.
-///
-/// # Errors
-/// P0002 if the session is not there; what the triggers of the table refuse.
+/// Appends an event as `append_one` does, and returns its id and offset; no row where that does nothing.
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments, reason = "the columns of an event")]
 fn append_directly(
-    id: Uuid,
     session_id: Option<Uuid>,
     event_type: Option<&str>,
     content: Option<JsonbDatum>,
@@ -38,21 +33,39 @@ fn append_directly(
     idempotency_key: Option<&str>,
     tokens: Option<i32>,
     cost: Option<i32>,
-) -> Result<Option<i32>, ErrorReport> {
+) -> Result<TableIterator<'static, (name!(event_id, Uuid), name!(event_offset, i32))>, ErrorReport> {
+    let appended = append_one(session_id, event_type, content, metadata, idempotency_key, tokens, cost)?;
+    Ok(TableIterator::new(appended))
+}
+
+/// Appends an event as an `INSERT` would, without one: its id and offset. None, and nothing done, where that is not
+/// all there is to do, or where the `INSERT` would be refused: its error names the constraint.
+///
+/// # Errors
+/// P0002 if the session is not there; what the triggers of the table refuse.
+pub(super) fn append_one(
+    session_id: Option<Uuid>,
+    event_type: Option<&str>,
+    content: Option<JsonbDatum>,
+    metadata: Option<JsonbDatum>,
+    idempotency_key: Option<&str>,
+    tokens: Option<i32>,
+    cost: Option<i32>,
+) -> Result<Option<(Uuid, i32)>, ErrorReport> {
     let (Some(session_id), Some(event_type), Some(content)) = (session_id, event_type, content) else {
         return Ok(None);
     };
     let Some(log) = Log::open()? else { return Ok(None) };
     let columns = &log.layout.columns;
     let (tokens, cost) = (tokens.filter(|tokens| *tokens != 0), cost.filter(|cost| *cost != 0));
+    let metadata = metadata.and_then(IntoDatum::into_datum);
     let new = NewEvent {
         event: Event::new(session_id, event_type, tokens, cost),
         event_type: event_type.into(),
         content: content.into_datum(),
-        metadata: metadata.and_then(IntoDatum::into_datum),
+        metadata,
         given: vec![
-            (columns.id, id.into_datum()),
-            (columns.metadata, metadata.and_then(IntoDatum::into_datum)),
+            (columns.metadata, metadata),
             (columns.tool_call_id, None),
             (columns.idempotency_key, idempotency_key.into_datum()),
             (columns.tokens, tokens.into_datum()),
@@ -60,7 +73,8 @@ fn append_directly(
         ],
         place: None,
     };
-    Ok(log.append(session_id, vec![new], None)?.map(|appended| appended.first))
+    let appended = log.append(session_id, vec![new], None)?;
+    Ok(appended.and_then(|appended| Some((*appended.ids.first()?, appended.first))))
 }
 
 /// Appends the events of a JSON array as an `INSERT` would, without one, and returns their ids and offsets. No rows, and

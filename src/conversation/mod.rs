@@ -6,6 +6,7 @@
 //! [`session`]'s, which keeps a client's hands off what the log says.
 
 mod append;
+mod append_event;
 mod count;
 mod counter;
 mod erase;
