@@ -5,7 +5,7 @@
 
 use crate::direct::{self, Context, Policies, column, may};
 use crate::owner::{as_owner_of, is_restricted};
-use crate::table::{our_table, usable_index};
+use crate::table::{our_table_to_read, usable_index};
 use pgrx::itemptr::item_pointer_to_u64;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::pg_sys::{AttrNumber, Datum, Oid};
@@ -93,7 +93,7 @@ pub(crate) struct Finder {
 impl Finder {
     /// None where only a query can tell what the current role sees.
     pub(crate) fn of(source: &'static Source) -> Result<Option<Finder>, ErrorReport> {
-        let table = our_table(source.table)?;
+        let table = our_table_to_read(source.table)?;
         let Some(layout) = Layout::of(source, &table) else { return Ok(None) };
         let is_restricted = is_restricted(&table);
         let may_read = may(&table, is_restricted, layout.policies.as_ref(), &[pg_sys::ACL_SELECT]);

@@ -15,13 +15,22 @@ pub(crate) fn our_table(name: &str) -> Result<PgRelation, ErrorReport> {
     Ok(unsafe { PgRelation::with_lock(oid, pg_sys::AccessShareLock.cast_signed()) })
 }
 
+/// A table of ours, locked until the transaction ends, as by a statement that reads it.
+pub(crate) fn our_table_to_read(name: &str) -> Result<PgRelation, ErrorReport> {
+    kept(name, pg_sys::AccessShareLock)
+}
+
 /// A table of ours, locked until the transaction ends, as by a statement that writes to it.
 pub(crate) fn our_table_to_write(name: &str) -> Result<PgRelation, ErrorReport> {
     refuse_on_standby();
+    kept(name, pg_sys::RowExclusiveLock)
+}
+
+fn kept(name: &str, lock: u32) -> Result<PgRelation, ErrorReport> {
     let oid = oid_of(name)?;
     // SAFETY: the oid is that of a relation. Opened without a lock, it is closed without giving up the one before.
     unsafe {
-        pg_sys::LockRelationOid(oid, pg_sys::RowExclusiveLock.cast_signed());
+        pg_sys::LockRelationOid(oid, lock.cast_signed());
         Ok(PgRelation::with_lock(oid, pg_sys::NoLock.cast_signed()))
     }
 }

@@ -256,7 +256,7 @@ fn many_events_of_one_transaction_and_one_statement_are_numbered_in_a_row() {
 }
 
 #[test]
-fn a_table_that_is_written_stays_locked_until_the_transaction_ends() {
+fn tables_that_are_used_stay_locked_until_the_transaction_ends() {
     let mut connection = world();
     let mut other = connection.another();
     other.run("SET lock_timeout = '50ms'");
@@ -274,7 +274,9 @@ fn a_table_that_is_written_stays_locked_until_the_transaction_ends() {
     step(&mut connection);
     is_locked("parlant_event");
     is_locked("parlant_session");
+    is_locked("parlant_journey");
     is_locked("parlant_journey_state");
+    is_locked("parlant_journey_transition");
     connection.run("COMMIT");
 }
 
