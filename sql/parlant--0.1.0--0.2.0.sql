@@ -747,7 +747,7 @@ CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, na
         ('function', 'session_workspace', 'EXECUTE'),
         ('function', 'start_session', 'EXECUTE'),
         ('function', 'append_all_directly', 'EXECUTE'),
-        ('function', 'append_by_query', 'EXECUTE'),
+        ('function', 'append_by_query', NULL),
         ('function', 'append_directly', 'EXECUTE'),
         ('function', 'append_event', 'EXECUTE'),
         ('function', 'append_events', 'EXECUTE'),

@@ -135,7 +135,7 @@ CREATE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, pr
         ('function', 'session_workspace', 'EXECUTE'),
         ('function', 'start_session', 'EXECUTE'),
         ('function', 'append_all_directly', 'EXECUTE'),
-        ('function', 'append_by_query', 'EXECUTE'),
+        ('function', 'append_by_query', NULL),
         ('function', 'append_directly', 'EXECUTE'),
         ('function', 'append_event', 'EXECUTE'),
         ('function', 'append_events', 'EXECUTE'),
