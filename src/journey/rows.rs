@@ -45,14 +45,9 @@ const INITIAL_STATE: &str = "
 
 /// In the order of an index, best first.
 const WAYS: &str = "
-    SELECT state.id, state.name, state.state_type::text, state.chat_prompt, state.tool_id, state.allow_skip,
-           transition.id, transition.condition, transition.condition_kind
-    FROM parlant.parlant_journey_transition AS transition
-    JOIN parlant.parlant_journey_state AS state
-      ON state.workspace_id = transition.workspace_id AND state.journey_id = transition.journey_id
-     AND state.id = transition.to_state_id
-    WHERE transition.workspace_id = $1 AND transition.journey_id = $2 AND transition.from_state_id = $3
-    ORDER BY transition.priority DESC, transition.created_at, transition.id";
+    SELECT to_state_id, id, condition, condition_kind FROM parlant.parlant_journey_transition
+    WHERE workspace_id = $1 AND journey_id = $2 AND from_state_id = $3
+    ORDER BY priority DESC, created_at, id";
 
 /// In the walk that the session is on: since it last entered a journey.
 const VISITED: &str = "
@@ -187,7 +182,7 @@ impl State {
 
 /// A transition, seen from the state that it leaves.
 pub(super) struct Way {
-    pub(super) to: State,
+    pub(super) to: Uuid,
     pub(super) id: Uuid,
     pub(super) condition: Option<String>,
     pub(super) is_expression: bool,
@@ -258,17 +253,17 @@ impl Session {
     }
 
     pub(super) fn ways(&self, journey: Uuid, from: Uuid) -> Result<Vec<Way>, ErrorReport> {
-        if let (Some(finder), Some(states)) = (Finder::of(&WAY_ROWS)?, Finder::of(&STATE_ROW)?) {
+        if let Some(finder) = Finder::of(&WAY_ROWS)? {
             let _snapshot = Snapshot::taken();
-            return Ok(self.found_ways(&finder, &states, journey, from));
+            return Ok(self.found_ways(&finder, journey, from));
         }
         let values = [self.workspace_id.as_str().into(), journey.into(), from.into()];
         all(WAYS, &[TEXTOID, UUIDOID, UUIDOID], &values, |row| {
             Ok(Way {
-                to: state(row)?,
-                id: get(row, 7)?,
-                condition: maybe(row, 8)?,
-                is_expression: get::<String>(row, 9)? == "expression",
+                to: get(row, 1)?,
+                id: get(row, 2)?,
+                condition: maybe(row, 3)?,
+                is_expression: get::<String>(row, 4)? == "expression",
             })
         })
     }
@@ -330,12 +325,11 @@ impl Session {
         [Key::Text(&self.workspace_id), Key::Uuid(journey), Key::Uuid(id)]
     }
 
-    fn found_ways(&self, finder: &Finder, states: &Finder, journey: Uuid, from: Uuid) -> Vec<Way> {
+    fn found_ways(&self, finder: &Finder, journey: Uuid, from: Uuid) -> Vec<Way> {
         let mut ways = Vec::new();
         let mut rows = finder.rows(&self.state_keys(journey, from), pg_sys::ScanDirection::ForwardScanDirection);
         while rows.advance() {
             let (Some(to), Some(id)) = (rows.get(3), rows.get::<Uuid>(4)) else { continue };
-            let Some(to) = states.first(&self.state_keys(journey, to), found_state).flatten() else { continue };
             let order = (Reverse(rows.get::<i32>(7)), rows.get::<i64>(8), *id.as_bytes());
             let is_expression = rows.get::<String>(6).is_some_and(|kind| kind == "expression");
             ways.push((order, Way { to, id, condition: rows.get(5), is_expression }));

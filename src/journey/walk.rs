@@ -9,8 +9,10 @@ use super::rows::{Journey, Session, State, Way};
 use super::variables::Asked;
 use crate::conversation::Place;
 use crate::error::error;
-use crate::json::{JsonbDatum, JsonbOut};
+use crate::identifier::text;
+use crate::json::{JsonbDatum, JsonbMade};
 use parlant_core::condition::Outcome;
+use parlant_core::jsonb::Tree;
 use pgrx::PgSqlErrorCode::{
     ERRCODE_INSUFFICIENT_PRIVILEGE, ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_NO_DATA_FOUND,
     ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
@@ -36,7 +38,7 @@ type Position = TableIterator<
         name!(prompt, Option<String>),
         name!(tool_id, Option<String>),
         name!(is_final, bool),
-        name!(path, JsonbOut),
+        name!(path, JsonbMade),
     ),
 >;
 
@@ -60,7 +62,7 @@ fn enter_journey(
             name!(prompt, Option<String>),
             name!(tool_id, Option<String>),
             name!(is_final, bool),
-            name!(path, JsonbOut),
+            name!(path, JsonbMade),
         ),
     >,
     ErrorReport,
@@ -96,7 +98,7 @@ fn enter_journey(
     if !faults.is_empty() {
         return Err(wrong_state(
             format!("journey \"{}\" has errors", journey.title),
-            listed(faults.iter().map(|(code, message)| format!("{code}: {message}"))),
+            listed(faults.iter().take(MAX_SHOWN).map(|(code, message)| format!("{code}: {message}")), faults.len()),
             "parlant.validate_journey shows them with hints.",
         ));
     }
@@ -130,7 +132,7 @@ fn advance_journey(
             name!(prompt, Option<String>),
             name!(tool_id, Option<String>),
             name!(is_final, bool),
-            name!(path, JsonbOut),
+            name!(path, JsonbMade),
         ),
     >,
     ErrorReport,
@@ -145,24 +147,15 @@ fn advance_journey(
     }
     let mut walk = Walk::new(session, journey, variables);
     let ways = walk.session.ways(walk.journey.id, state.id)?;
-    let way = match to_state_id {
+    let taken = match to_state_id {
         None => walk.best(&ways)?,
-        Some(to) => {
-            let mut taken = None;
-            for way in ways.iter().filter(|way| way.to.id == to) {
-                // Naming a state is the application's judgement of what is in natural language.
-                if !way.is_expression || walk.holds(way)? {
-                    taken = Some(way);
-                    break;
-                }
-            }
-            taken
-        }
+        // Naming a state is the application's judgement of what is in natural language.
+        Some(to) => walk.first(ways.iter().filter(|way| way.to == to), |way| !way.is_expression)?,
     };
-    let Some(way) = way else {
-        return Err(walk.no_way(&state, &ways, to_state_id));
+    let Some((to, transition)) = taken else {
+        return Err(walk.no_way(&state, &ways, to_state_id)?);
     };
-    walk.hop("advance", Some(&state), way.to.clone(), Some(way.id));
+    walk.hop("advance", Some(&state), to, Some(transition));
     walk.pass_decisions()?;
     walk.finish()
 }
@@ -185,7 +178,7 @@ fn skip_state(
             name!(prompt, Option<String>),
             name!(tool_id, Option<String>),
             name!(is_final, bool),
-            name!(path, JsonbOut),
+            name!(path, JsonbMade),
         ),
     >,
     ErrorReport,
@@ -202,11 +195,14 @@ fn skip_state(
     let mut walk = Walk::new(session, journey, None);
     let ways = walk.session.ways(walk.journey.id, state.id)?;
     // What would wait for the application's judgement is what is skipped.
-    let way = walk.best(&ways)?.or_else(|| ways.iter().find(|way| way.condition.is_some() && !way.is_expression));
-    let Some(way) = way else {
-        return Err(walk.no_way(&state, &ways, None));
+    let taken = match walk.best(&ways)? {
+        None => walk.first(ways.iter().filter(|way| !way.is_expression), |_| true)?,
+        taken => taken,
     };
-    walk.hop("skip", Some(&state), way.to.clone(), Some(way.id));
+    let Some((to, transition)) = taken else {
+        return Err(walk.no_way(&state, &ways, None)?);
+    };
+    walk.hop("skip", Some(&state), to, Some(transition));
     walk.pass_decisions()?;
     walk.finish()
 }
@@ -231,7 +227,7 @@ fn revisit_state(
             name!(prompt, Option<String>),
             name!(tool_id, Option<String>),
             name!(is_final, bool),
-            name!(path, JsonbOut),
+            name!(path, JsonbMade),
         ),
     >,
     ErrorReport,
@@ -284,7 +280,7 @@ fn exit_journey(
             name!(prompt, Option<String>),
             name!(tool_id, Option<String>),
             name!(is_final, bool),
-            name!(path, JsonbOut),
+            name!(path, JsonbMade),
         ),
     >,
     ErrorReport,
@@ -324,12 +320,12 @@ impl Walk {
     fn hop(&mut self, kind: &str, from: Option<&State>, to: State, transition: Option<Uuid>) {
         let content = json!({
             "kind": kind,
-            "journey_id": self.journey.id.to_string(),
-            "transition_id": transition.map(|id| id.to_string()),
+            "journey_id": text(self.journey.id),
+            "transition_id": transition.map(text),
             "from": from.map(|state| &state.name),
-            "from_state_id": from.map(|state| state.id.to_string()),
+            "from_state_id": from.map(|state| text(state.id)),
             "to": to.name,
-            "to_state_id": to.id.to_string(),
+            "to_state_id": text(to.id),
             "completes": to.is_final(),
         });
         self.events.push((content, to.id));
@@ -353,19 +349,31 @@ impl Walk {
             }
             let ways = self.session.ways(self.journey.id, state.id)?;
             match self.best(&ways)? {
-                Some(way) => self.hop("advance", Some(&state), way.to.clone(), Some(way.id)),
+                Some((to, transition)) => self.hop("advance", Some(&state), to, Some(transition)),
                 None if ways.iter().any(|way| way.condition.is_some() && !way.is_expression) => break,
-                None => return Err(self.no_way(&state, &ways, None)),
+                None => return Err(self.no_way(&state, &ways, None)?),
             }
         }
         Ok(())
     }
 
-    /// The first way that the database may take by itself.
-    fn best<'w>(&mut self, ways: &'w [Way]) -> Result<Option<&'w Way>, ErrorReport> {
+    /// Where the first way leads that the database may take by itself, and the way.
+    fn best(&mut self, ways: &[Way]) -> Result<Option<(State, Uuid)>, ErrorReport> {
+        let judged = ways.iter().filter(|way| way.condition.is_none() || way.is_expression);
+        self.first(judged, |way| way.condition.is_none())
+    }
+
+    /// The same of the first way that is open or whose condition holds.
+    fn first<'w>(
+        &mut self,
+        ways: impl Iterator<Item = &'w Way>,
+        is_open: impl Fn(&Way) -> bool,
+    ) -> Result<Option<(State, Uuid)>, ErrorReport> {
         for way in ways {
-            if way.condition.is_none() || (way.is_expression && self.holds(way)?) {
-                return Ok(Some(way));
+            if (is_open(way) || self.holds(way)?)
+                && let Some(to) = self.session.state(self.journey.id, way.to)?
+            {
+                return Ok(Some((to, way.id)));
             }
         }
         Ok(None)
@@ -379,25 +387,28 @@ impl Walk {
         Ok(condition.evaluate(variables).map_err(fail)? == Outcome::Holds)
     }
 
-    fn no_way(&self, from: &State, ways: &[Way], to: Option<Uuid>) -> ErrorReport {
-        let candidates = ways.iter().map(|way| {
-            let (name, id) = (&way.to.name, way.to.id);
-            match &way.condition {
-                None => format!("\"{name}\" ({id})"),
-                Some(condition) if way.is_expression => format!("\"{name}\" ({id}) if {condition}"),
-                Some(condition) => format!("\"{name}\" ({id}) to be named when: {condition}"),
-            }
-        });
-        let ways_on = if ways.is_empty() { "Nothing leaves it.".to_owned() } else { listed(candidates) };
+    fn no_way(&self, from: &State, ways: &[Way], to: Option<Uuid>) -> Result<ErrorReport, ErrorReport> {
+        let mut candidates = Vec::new();
+        for way in ways.iter().take(MAX_SHOWN) {
+            let name = self.session.state(self.journey.id, way.to)?.map(|state| state.name).unwrap_or_default();
+            let state = format!("\"{name}\" ({})", way.to);
+            candidates.push(match &way.condition {
+                None => state,
+                Some(condition) if way.is_expression => format!("{state} if {condition}"),
+                Some(condition) => format!("{state} to be named when: {condition}"),
+            });
+        }
+        let ways_on = if ways.is_empty() { "Nothing leaves it.".to_owned() } else { listed(candidates, ways.len()) };
         let message = match to {
-            Some(to) if ways.iter().all(|way| way.to.id != to) => {
+            Some(to) if ways.iter().all(|way| way.to != to) => {
                 format!("no transition leads from state \"{}\" to state {to}", from.name)
             }
             _ => format!("no way leads on from state \"{}\" now", from.name),
         };
         let detail =
             format!("Journey \"{}\", state \"{}\" ({}). Ways on: {ways_on}", self.journey.title, from.name, from.id);
-        wrong_state(message, detail, "parlant.next_states shows what each waits for. Name one, or give the variables.")
+        let hint = "parlant.next_states shows what each waits for. Name one, or give the variables.";
+        Ok(wrong_state(message, detail, hint))
     }
 
     /// Writes where the session is now, then what happened.
@@ -415,7 +426,7 @@ impl Walk {
 
 fn row(journey: &Journey, state: State, path: &[Value]) -> Position {
     let is_final = state.is_final();
-    let path = JsonbOut(Value::from(path).to_string());
+    let path = JsonbMade::of(Tree::array(path, Tree::Value));
     let State { id, name, state_type, prompt, tool_id, .. } = state;
     TableIterator::once((journey.id, id, name, state_type, prompt, tool_id, is_final, path))
 }
@@ -493,9 +504,9 @@ fn place(session: &Session, known: Option<&State>) -> Result<String, ErrorReport
     Ok(format!("It is in state \"{}\" ({state}) of journey \"{title}\" ({journey}).", name.unwrap_or_default()))
 }
 
-fn listed(lines: impl ExactSizeIterator<Item = String>) -> String {
-    let count = lines.len();
-    let mut list = lines.take(MAX_SHOWN).collect::<Vec<_>>().join("; ");
+/// The first of so many lines.
+fn listed(first: impl IntoIterator<Item = String>, count: usize) -> String {
+    let mut list = first.into_iter().collect::<Vec<_>>().join("; ");
     if count > MAX_SHOWN {
         list += &format!("; and {} more", count - MAX_SHOWN);
     }
