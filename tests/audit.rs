@@ -532,3 +532,33 @@ fn restored_rows_leave_no_entries() {
     copy.run_file("audited.sql", &[]);
     assert_eq!(before, entries(&mut copy.connect()));
 }
+
+#[test]
+fn what_others_put_on_the_log_takes_part_also_in_a_connection_that_has_written_to_it() {
+    let mut connection = world();
+    let rename = |name: &str| with_ids(&format!("UPDATE parlant.parlant_agent SET name = '{name}' WHERE id = :agent1"));
+    connection.run(&rename("before"));
+    connection.run(
+        "ALTER TABLE parlant.parlant_audit_log ADD CONSTRAINT no_eve CHECK (new_values ->> 'name' <> 'Eve'), ADD copied text;
+         CREATE INDEX ON parlant.parlant_audit_log (table_name);
+         CREATE TABLE seen (what text);
+         CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN INSERT INTO public.seen VALUES (NEW.new_values ->> 'name'); NEW.copied := 'yes'; RETURN NEW; END $$",
+    );
+    connection.run(&rename("indexed"));
+    connection.assert_refused(&rename("Eve"), "23514").message("no_eve");
+    connection.run("CREATE TRIGGER see BEFORE INSERT ON parlant.parlant_audit_log FOR EACH ROW EXECUTE FUNCTION see()");
+    connection.run(&rename("seen"));
+    connection.run("DROP TRIGGER see ON parlant.parlant_audit_log");
+    connection.run(&rename("after"));
+    assert_eq!(connection.column::<String>("SELECT what FROM seen"), ["seen"]);
+    let logged: Vec<String> = connection.column(
+        "SELECT concat_ws(' ', new_values ->> 'name', copied, transaction_id > 0, database_role = session_user, user_id)
+         FROM parlant.parlant_audit_log ORDER BY id",
+    );
+    assert_eq!(logged, ["before t t", "indexed t t", "seen yes t t", "after t t"]);
+    connection.run("SET enable_seqscan = off");
+    let by_index: i64 =
+        connection.value("SELECT count(*) FROM parlant.parlant_audit_log WHERE table_name = 'parlant_agent'");
+    assert_eq!(by_index, 4);
+}

@@ -1,16 +1,24 @@
 //! Entries of the log on their way there: collected in memory, or on disk where they are many, and written at once.
 
 use crate::context::{CUSTOMER_ID, USER_ID};
+use crate::direct::{Compiled, Kind, column};
 use crate::error::internal;
 use crate::identifier::uuidv7;
 use crate::json::JsonbOut;
+use crate::owner::is_restricted;
 use crate::statement::kept;
+use crate::table::our_table_to_write;
+use pgrx::PgRelation;
 use pgrx::pg_sys::BuiltinOid::{INT8OID, TEXTOID};
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::pg_sys::{AttrNumber, Datum};
 use pgrx::prelude::*;
+use std::cell::RefCell;
+use std::ffi::CStr;
+use std::rc::Rc;
 
 /// The columns that differ from entry to entry.
-const COLUMNS: [(&std::ffi::CStr, pg_sys::Oid); 6] = [
+const COLUMNS: [(&CStr, pg_sys::Oid); 6] = [
     (c"id", pg_sys::UUIDOID),
     (c"workspace_id", pg_sys::TEXTOID),
     (c"row_id", pg_sys::UUIDOID),
@@ -18,6 +26,29 @@ const COLUMNS: [(&std::ffi::CStr, pg_sys::Oid); 6] = [
     (c"old_values", pg_sys::JSONBOID),
     (c"new_values", pg_sys::JSONBOID),
 ];
+
+/// Those that are the same for all entries of a statement.
+const SHARED: [(&CStr, pg_sys::Oid); 5] = [
+    (c"transaction_id", pg_sys::INT8OID),
+    (c"user_id", pg_sys::TEXTOID),
+    (c"customer_id", pg_sys::TEXTOID),
+    (c"table_name", pg_sys::TEXTOID),
+    (c"database_role", pg_sys::TEXTOID),
+];
+
+/// The log has no triggers on what is inserted, and no foreign keys.
+const WRITING: Kind = Kind { event: pg_sys::TRIGGER_TYPE_INSERT, triggers: &[], foreign_keys: &[], changes: &[] };
+
+/// The log, and where its columns are: those of an entry, then those that entries share.
+#[derive(Clone)]
+struct Layout {
+    compiled: Rc<Compiled>,
+    columns: Vec<AttrNumber>,
+}
+
+thread_local! {
+    static LAYOUT: RefCell<Option<Layout>> = const { RefCell::new(None) };
+}
 
 const WRITE: &str = "INSERT INTO parlant.parlant_audit_log
         (id, workspace_id, transaction_id, user_id, customer_id, database_role, table_name, row_id, action, old_values, new_values)
@@ -90,10 +121,14 @@ impl Entries {
         self.count == 0
     }
 
-    /// Writes them into the log, for a table of this name.
+    /// Writes them into the log, for a table of this name. One alone, as most statements make, is written without a
+    /// query: see [`crate::direct`].
     pub(super) fn write(&self, table: &str) -> Result<(), ErrorReport> {
         // SAFETY: it gives the transaction a number if it has none yet; it is about to write anyway.
         let transaction = unsafe { pg_sys::GetTopFullTransactionId() }.value.cast_signed();
+        if self.count == 1 && self.write_directly(table, transaction)? {
+            return Ok(());
+        }
         let mut relation = pg_sys::EphemeralNamedRelationData {
             md: pg_sys::EphemeralNamedRelationMetadataData {
                 name: c"entry".as_ptr().cast_mut(),
@@ -113,6 +148,63 @@ impl Entries {
             let plan = kept(client, WRITE, &[INT8OID, TEXTOID, TEXTOID, TEXTOID])?;
             let parameters = [transaction.into(), USER_ID.get().into(), CUSTOMER_ID.get().into(), table.into()];
             client.update(plan, None, &parameters).map(drop).map_err(internal)
+        })
+    }
+
+    /// False, and nothing done, where it is for a query to write the entry or to say why not.
+    fn write_directly(&self, table: &str, transaction: i64) -> Result<bool, ErrorReport> {
+        let log = our_table_to_write("parlant_audit_log")?;
+        let Some(Layout { compiled, columns }) = Layout::of(&log) else { return Ok(false) };
+        if is_restricted(&log) || !compiled.may_insert(&log, false) {
+            return Ok(false);
+        }
+        // SAFETY: the user of the connection has a name; the slot is for rows of this description, and holds the entry
+        // until it is dropped.
+        let (role, slot) = unsafe {
+            let role = CStr::from_ptr(pg_sys::GetUserNameFromId(pg_sys::GetSessionUserId(), false));
+            let slot = pg_sys::MakeSingleTupleTableSlot(self.description, &raw const pg_sys::TTSOpsMinimalTuple);
+            pg_sys::tuplestore_gettupleslot(self.rows, true, false, slot);
+            (role.to_string_lossy(), slot)
+        };
+        let own = (1..).zip(COLUMNS).map(|(number, _)| {
+            let mut is_null = false;
+            // SAFETY: the slot holds a row with as many columns.
+            let value = unsafe { pg_sys::slot_getattr(slot, number, &raw mut is_null) };
+            (!is_null).then_some(value)
+        });
+        let shared: [Option<Datum>; SHARED.len()] = [
+            transaction.into_datum(),
+            USER_ID.get().into_datum(),
+            CUSTOMER_ID.get().into_datum(),
+            table.into_datum(),
+            (&*role).into_datum(),
+        ];
+        let given: Vec<_> = columns.iter().copied().zip(own.chain(shared)).collect();
+        let writer = compiled.writer(&log);
+        let row = writer.row(&given);
+        let is_plain = writer.passes_checks(&row);
+        if is_plain {
+            writer.insert(vec![row], false);
+        }
+        // SAFETY: made above; what was made of its values is written, or given up.
+        unsafe { pg_sys::ExecDropSingleTupleTableSlot(slot) }
+        Ok(is_plain)
+    }
+}
+
+impl Layout {
+    fn of(log: &PgRelation) -> Option<Layout> {
+        let compiled = Compiled::of(log, &WRITING)?;
+        let known =
+            LAYOUT.with_borrow(|layout| layout.as_ref().filter(|l| Rc::ptr_eq(&l.compiled, &compiled)).cloned());
+        known.or_else(|| {
+            let descriptor = log.tuple_desc();
+            let number = |(name, base): (&CStr, pg_sys::Oid)| column(&descriptor, name.to_str().ok()?, base);
+            let columns = COLUMNS.into_iter().chain(SHARED).map(number).collect::<Option<_>>()?;
+            let layout = Layout { compiled, columns };
+            let outdated = LAYOUT.replace(Some(layout.clone()));
+            drop(outdated);
+            Some(layout)
         })
     }
 }
