@@ -15,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, c_int};
 use std::ptr::null_mut;
 use std::rc::Rc;
+use std::thread::LocalKey;
 
 /// What a table may have on it for its rows to be written directly.
 pub(crate) struct Kind {
@@ -42,6 +43,37 @@ pub(crate) struct Compiled {
     domains: Vec<Option<Domain>>,
     indexes: Vec<(Oid, *mut pg_sys::IndexInfo)>,
     policies: Option<Policies>,
+}
+
+/// What is compiled of a table, with where in it is what its writer reads and writes.
+#[derive(Clone)]
+pub(crate) struct Layout<Columns> {
+    pub(crate) compiled: Rc<Compiled>,
+    pub(crate) columns: Columns,
+}
+
+/// Where a writer keeps it for the connection.
+pub(crate) type Kept<Columns> = LocalKey<RefCell<Option<Layout<Columns>>>>;
+
+impl<Columns: Clone + 'static> Layout<Columns> {
+    /// None where rows must be written by SQL, or `find` finds other columns than it looks for. The table is open and
+    /// locked for writing.
+    pub(crate) fn of(
+        kept: &'static Kept<Columns>,
+        table: &PgRelation,
+        kind: &Kind,
+        find: impl FnOnce(&PgRelation) -> Option<Columns>,
+    ) -> Option<Self> {
+        let compiled = Compiled::of(table, kind)?;
+        let is_the_same = |layout: &&Self| Rc::ptr_eq(&layout.compiled, &compiled);
+        let known = kept.with_borrow(|layout| layout.as_ref().filter(is_the_same).cloned());
+        known.or_else(|| {
+            let layout = Layout { compiled, columns: find(table)? };
+            let outdated = kept.replace(Some(layout.clone()));
+            drop(outdated);
+            Some(layout)
+        })
+    }
 }
 
 /// Conditions of which a row must fulfil one of each list.
@@ -185,7 +217,7 @@ fn count_change() {
 
 impl Compiled {
     /// None where rows must be written by SQL. The table is open and locked for writing.
-    pub(crate) fn of(table: &PgRelation, kind: &Kind) -> Option<Rc<Compiled>> {
+    fn of(table: &PgRelation, kind: &Kind) -> Option<Rc<Compiled>> {
         let oid = table.oid();
         let now = changes_of(oid);
         let known = COMPILED.with_borrow(|all| all.get(&oid).filter(|known| known.changes == now).cloned());

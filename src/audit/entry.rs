@@ -1,7 +1,7 @@
 //! Entries of the log on their way there: collected in memory, or on disk where they are many, and written at once.
 
 use crate::context::{CUSTOMER_ID, USER_ID};
-use crate::direct::{Compiled, Kind, column};
+use crate::direct::{Kind, Layout, column};
 use crate::error::internal;
 use crate::identifier::uuidv7;
 use crate::json::JsonbOut;
@@ -15,7 +15,6 @@ use pgrx::pg_sys::{AttrNumber, Datum};
 use pgrx::prelude::*;
 use std::cell::RefCell;
 use std::ffi::CStr;
-use std::rc::Rc;
 
 /// The columns that differ from entry to entry.
 const COLUMNS: [(&CStr, pg_sys::Oid); 6] = [
@@ -39,15 +38,9 @@ const SHARED: [(&CStr, pg_sys::Oid); 5] = [
 /// The log has no triggers on what is inserted, and no foreign keys.
 const WRITING: Kind = Kind { event: pg_sys::TRIGGER_TYPE_INSERT, triggers: &[], foreign_keys: &[], changes: &[] };
 
-/// The log, and where its columns are: those of an entry, then those that entries share.
-#[derive(Clone)]
-struct Layout {
-    compiled: Rc<Compiled>,
-    columns: Vec<AttrNumber>,
-}
-
 thread_local! {
-    static LAYOUT: RefCell<Option<Layout>> = const { RefCell::new(None) };
+    /// With the columns of an entry, then those that entries share.
+    static LAYOUT: RefCell<Option<Layout<Vec<AttrNumber>>>> = const { RefCell::new(None) };
 }
 
 const WRITE: &str = "INSERT INTO parlant.parlant_audit_log
@@ -154,7 +147,8 @@ impl Entries {
     /// False, and nothing done, where it is for a query to write the entry or to say why not.
     fn write_directly(&self, table: &str, transaction: i64) -> Result<bool, ErrorReport> {
         let log = our_table_to_write("parlant_audit_log")?;
-        let Some(Layout { compiled, columns }) = Layout::of(&log) else { return Ok(false) };
+        let layout = Layout::of(&LAYOUT, &log, &WRITING, columns_of);
+        let Some(Layout { compiled, columns }) = layout else { return Ok(false) };
         if is_restricted(&log) || !compiled.may_insert(&log, false) {
             return Ok(false);
         }
@@ -192,21 +186,10 @@ impl Entries {
     }
 }
 
-impl Layout {
-    fn of(log: &PgRelation) -> Option<Layout> {
-        let compiled = Compiled::of(log, &WRITING)?;
-        let known =
-            LAYOUT.with_borrow(|layout| layout.as_ref().filter(|l| Rc::ptr_eq(&l.compiled, &compiled)).cloned());
-        known.or_else(|| {
-            let descriptor = log.tuple_desc();
-            let number = |(name, base): (&CStr, pg_sys::Oid)| column(&descriptor, name.to_str().ok()?, base);
-            let columns = COLUMNS.into_iter().chain(SHARED).map(number).collect::<Option<_>>()?;
-            let layout = Layout { compiled, columns };
-            let outdated = LAYOUT.replace(Some(layout.clone()));
-            drop(outdated);
-            Some(layout)
-        })
-    }
+fn columns_of(log: &PgRelation) -> Option<Vec<AttrNumber>> {
+    let descriptor = log.tuple_desc();
+    let number = |(name, base): (&CStr, pg_sys::Oid)| column(&descriptor, name.to_str().ok()?, base);
+    COLUMNS.into_iter().chain(SHARED).map(number).collect()
 }
 
 impl Drop for Entries {

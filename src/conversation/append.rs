@@ -5,7 +5,7 @@ use super::ledger;
 use super::number::{Event, check_content};
 use super::session_row::{Reach, unknown_session};
 use super::settings::NOTIFY;
-use crate::direct::{Compiled, Kind, Values, column};
+use crate::direct::{Kind, Layout, Values, column};
 use crate::error::error;
 use crate::json::{Jsonb, JsonbDatum, JsonbMade};
 use crate::owner::is_restricted;
@@ -16,11 +16,10 @@ use pgrx::PgSqlErrorCode::{ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_INVALID_TEXT
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::pg_sys::{AttrNumber, Datum};
 use pgrx::prelude::*;
-use pgrx::{PgRelation, PgTupleDesc, Uuid};
+use pgrx::{PgRelation, Uuid};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::rc::Rc;
 
 /// Appends an event as `append_one` does, and returns its id and offset; no row where that does nothing.
 #[pg_extern(volatile, parallel_unsafe)]
@@ -125,7 +124,7 @@ pub(crate) fn walk_directly(session_id: Uuid, to: Place, hops: &[(&Value, Place)
 /// The table of events, while it can be written without a query.
 struct Log {
     table: PgRelation,
-    layout: Layout,
+    layout: Layout<Columns>,
     is_restricted: bool,
 }
 
@@ -163,7 +162,8 @@ impl Log {
         }
         let table = our_table_to_write("parlant_event")?;
         let is_restricted = is_restricted(&table);
-        let layout = Layout::of(&table).filter(|layout| layout.compiled.may_insert(&table, is_restricted));
+        let layout = Layout::of(&LAYOUT, &table, &APPENDING, Columns::of)
+            .filter(|layout| layout.compiled.may_insert(&table, is_restricted));
         Ok(layout.map(|layout| Log { table, layout, is_restricted }))
     }
 
@@ -292,13 +292,7 @@ fn check_repetition(idempotency_key: &str, offset: i32, is_same: Option<bool>) -
     ))
 }
 
-/// The table of events, and where its columns are.
-#[derive(Clone)]
-struct Layout {
-    compiled: Rc<Compiled>,
-    columns: Columns,
-}
-
+/// The columns of events.
 #[derive(Clone, Copy)]
 struct Columns {
     id: AttrNumber,
@@ -325,27 +319,14 @@ const APPENDING: Kind = Kind {
 };
 
 thread_local! {
-    static LAYOUT: RefCell<Option<Layout>> = const { RefCell::new(None) };
-}
-
-impl Layout {
-    fn of(table: &PgRelation) -> Option<Layout> {
-        let compiled = Compiled::of(table, &APPENDING)?;
-        let known =
-            LAYOUT.with_borrow(|layout| layout.as_ref().filter(|l| Rc::ptr_eq(&l.compiled, &compiled)).cloned());
-        known.or_else(|| {
-            let layout = Layout { compiled, columns: Columns::of(&table.tuple_desc())? };
-            let outdated = LAYOUT.replace(Some(layout.clone()));
-            drop(outdated);
-            Some(layout)
-        })
-    }
+    static LAYOUT: RefCell<Option<Layout<Columns>>> = const { RefCell::new(None) };
 }
 
 impl Columns {
     /// None where a column is missing or of another type.
-    fn of(table: &PgTupleDesc<'_>) -> Option<Columns> {
-        let column = |name, base| column(table, name, base);
+    fn of(table: &PgRelation) -> Option<Columns> {
+        let descriptor = table.tuple_desc();
+        let column = |name, base| column(&descriptor, name, base);
         Some(Columns {
             id: column("id", pg_sys::UUIDOID)?,
             workspace_id: column("workspace_id", pg_sys::TEXTOID)?,

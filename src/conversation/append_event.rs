@@ -56,7 +56,7 @@ unsafe extern "C-unwind" fn append_event(call: FunctionCallInfo) -> Datum {
 /// As of `append_event`.
 #[pg_guard]
 unsafe extern "C-unwind" fn append_directly(call: FunctionCallInfo) -> Datum {
-    // SAFETY: the arguments are of these types.
+    // SAFETY: the call has the eight arguments of the declaration, and each is read as of its type, or is null.
     let appended = unsafe {
         // Whether a key was used before is for a query to find out; a call of a tool and its result look at each other.
         if !pg_arg_is_null(call, 4) || !pg_arg_is_null(call, 5) {
@@ -67,7 +67,8 @@ unsafe extern "C-unwind" fn append_directly(call: FunctionCallInfo) -> Datum {
         append_one(pg_getarg(call, 0), event_type, content, metadata, None, pg_getarg(call, 6), pg_getarg(call, 7))
     };
     match appended.unwrap_or_report() {
-        // SAFETY: these are values of the columns, none of which is null.
+        // SAFETY: the values are of the types of the description, in its order, four as it has columns, and none of them
+        // is null; the new row lives in the caller's memory context, as a result does.
         Some((id, offset)) => unsafe {
             let created_at = pg_sys::GetCurrentTransactionStartTimestamp();
             let mut values = [id.into_datum(), offset.into_datum(), Some(created_at.into()), false.into_datum()]
@@ -101,7 +102,9 @@ fn row_descriptor() -> pg_sys::TupleDesc {
 /// As of `append_event`.
 #[pg_guard]
 unsafe extern "C-unwind" fn call_by_query(call: FunctionCallInfo) -> FunctionCallInfo {
-    // SAFETY: a call has as many arguments as the function; what is made of it is copied, or lives as long as it.
+    // SAFETY: a call has room for as many arguments as the function has, which are copied with what stands before
+    // them; `fn_extra` is the function's own and is null until it is set here, and what it points to lives in
+    // `fn_mcxt`, as long as the call's `flinfo`.
     unsafe {
         let own = (*call).flinfo;
         if (*own).fn_extra.is_null() {

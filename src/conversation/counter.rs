@@ -1,14 +1,13 @@
 //! Counting in a session's row, and moving it through a journey, without a query: see [`crate::direct`].
 
 use super::ledger::{Numbered, Tally};
-use crate::direct::{Compiled, Kind, Values, column};
+use crate::direct::{Kind, Layout, Values, column};
 use crate::owner::is_restricted;
 use pgrx::pg_sys::{AttrNumber, Oid};
 use pgrx::prelude::*;
-use pgrx::{PgRelation, PgTupleDesc, Uuid};
+use pgrx::{PgRelation, Uuid};
 use std::cell::RefCell;
 use std::ptr::null_mut;
-use std::rc::Rc;
 
 /// What came of it.
 pub(super) enum Counted {
@@ -48,7 +47,7 @@ pub(super) fn count(
     tally: Tally,
     to: Option<Place>,
 ) -> Counted {
-    let Some(layout) = Layout::of(table) else { return Counted::Undone };
+    let Some(layout) = Layout::of(&LAYOUT, table, &WRITING, Columns::of) else { return Counted::Undone };
     let is_restricted = to.is_some() && is_restricted(table);
     if to.is_some() && !layout.compiled.may_update(table, is_restricted) {
         return Counted::Undone;
@@ -93,17 +92,11 @@ enum Attempt {
     Overtaken,
 }
 
-/// The table, and where in it is what counting reads and writes.
-#[derive(Clone)]
-struct Layout {
-    compiled: Rc<Compiled>,
-    key: Oid,
-    columns: Columns,
-}
-
+/// The columns of sessions that counting reads and writes.
 #[derive(Clone, Copy)]
 struct Columns {
-    id: AttrNumber,
+    /// The index by which a session is found.
+    key: Oid,
     workspace_id: AttrNumber,
     customer_id: AttrNumber,
     status: AttrNumber,
@@ -119,23 +112,10 @@ struct Columns {
 }
 
 thread_local! {
-    static LAYOUT: RefCell<Option<Layout>> = const { RefCell::new(None) };
+    static LAYOUT: RefCell<Option<Layout<Columns>>> = const { RefCell::new(None) };
 }
 
-impl Layout {
-    fn of(table: &PgRelation) -> Option<Layout> {
-        let compiled = Compiled::of(table, &WRITING)?;
-        let known = LAYOUT
-            .with_borrow(|layout| layout.as_ref().filter(|layout| Rc::ptr_eq(&layout.compiled, &compiled)).cloned());
-        known.or_else(|| {
-            let columns = Columns::of(&table.tuple_desc())?;
-            let layout = Layout { compiled, key: primary_key(table, columns.id)?, columns };
-            let outdated = LAYOUT.replace(Some(layout.clone()));
-            drop(outdated);
-            Some(layout)
-        })
-    }
-
+impl Layout<Columns> {
     fn try_count(&self, table: &PgRelation, session: Uuid, within: &Restrictions<'_>, change: &Change) -> Attempt {
         // SAFETY: the relation is open and locked for writing, and its layout was read since it last changed. Each
         // call is what the executor does for an UPDATE: a command of its own with a new snapshot, a scan of a unique
@@ -167,7 +147,7 @@ impl Layout {
         let Some(id) = session.into_datum() else { return false };
         // SAFETY: as the caller promises; the index is one of the table, on the column that the scan key names.
         unsafe {
-            let index = pg_sys::index_open(self.key, pg_sys::RowExclusiveLock.cast_signed());
+            let index = pg_sys::index_open(self.columns.key, pg_sys::RowExclusiveLock.cast_signed());
             let mut key = pg_sys::ScanKeyData::default();
             let equal = pg_sys::StrategyNumber::try_from(pg_sys::BTEqualStrategyNumber).unwrap_or_default();
             pg_sys::ScanKeyInit(&raw mut key, 1, equal, pg_sys::F_UUID_EQ.into(), id);
@@ -271,10 +251,11 @@ unsafe fn value<T: FromDatum>(row: *mut pg_sys::TupleTableSlot, column: AttrNumb
 
 impl Columns {
     /// None where a column is missing or of another type.
-    fn of(table: &PgTupleDesc<'_>) -> Option<Columns> {
-        let column = |name, base| column(table, name, base);
+    fn of(table: &PgRelation) -> Option<Columns> {
+        let descriptor = table.tuple_desc();
+        let column = |name, base| column(&descriptor, name, base);
         Some(Columns {
-            id: column("id", pg_sys::UUIDOID)?,
+            key: primary_key(table, column("id", pg_sys::UUIDOID)?)?,
             workspace_id: column("workspace_id", pg_sys::TEXTOID)?,
             customer_id: column("customer_id", pg_sys::TEXTOID)?,
             status: column("status", pg_sys::TEXTOID)?,
