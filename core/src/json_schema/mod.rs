@@ -5,9 +5,12 @@ mod steps;
 
 use crate::cache::Cache;
 use crate::jsonb::Document;
+use jsonschema::json::{Json, Jsonb, SerdeJson};
 use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
+use std::rc::Rc;
+use std::thread::LocalKey;
 
 /// Longest schema, in bytes of its JSON text.
 pub const MAX_BYTES: usize = 256 * 1024;
@@ -34,8 +37,8 @@ const MAX_STEPS: u64 = 100_000;
 /// Longest message that quotes what is wrong.
 const MAX_MESSAGE_CHARACTERS: usize = 300;
 
-/// Room for compiled schemas, in bytes of a connection's memory.
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// Room for compiled schemas of each kind, in bytes of a connection's memory.
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
 /// A guess at the memory of a compiled schema for each byte of its text, and for each of its regular expressions.
 const BYTES_FOR_EACH_BYTE: usize = 20;
@@ -55,11 +58,11 @@ pub struct Violation {
 /// something outside themselves, are longer than [`MAX_BYTES`], nested more than 127 levels deep, or hold more than
 /// [`MAX_PATTERNS`] regular expressions.
 pub fn error(schema: &(impl Document + ?Sized)) -> Option<String> {
-    compile(schema).err()
+    compile::<SerdeJson>(schema).err()
 }
 
 /// The validator of a schema and how many regular expressions it has, or why there is none.
-fn compile(document: &(impl Document + ?Sized)) -> Result<(Validator, usize), String> {
+fn compile<F: Json>(document: &(impl Document + ?Sized)) -> Result<(Validator<F>, usize), String> {
     let length = document.source().len();
     if length > MAX_BYTES {
         return Err(format!("the schema has {length} bytes, more than the {MAX_BYTES} allowed"));
@@ -72,7 +75,7 @@ fn compile(document: &(impl Document + ?Sized)) -> Result<(Validator, usize), St
     steps::insert(&mut schema);
     let pattern_bounds =
         PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKING_STEPS).size_limit(MAX_PATTERN_BYTES);
-    let options = jsonschema::options().offline().with_pattern_options(pattern_bounds);
+    let options = jsonschema::options_for::<F>().offline().with_pattern_options(pattern_bounds);
     let built = options.with_keyword(steps::KEYWORD, count_steps).build(&schema);
     let validator = built.map_err(|e| match e.instance_path().as_str() {
         "" => e.to_string(),
@@ -81,11 +84,11 @@ fn compile(document: &(impl Document + ?Sized)) -> Result<(Validator, usize), St
     Ok((validator, patterns))
 }
 
-fn count_steps<'a>(
+fn count_steps<'a, F: Json>(
     _: &'a Map<String, Value>,
     cost: &'a Value,
     _: jsonschema::paths::Location,
-) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
+) -> Result<Box<dyn for<'i> Keyword<'i, F>>, ValidationError<'a>> {
     Ok(Box::new(steps::Steps::from_value(cost)))
 }
 
@@ -98,22 +101,35 @@ pub fn violations(
     if length > MAX_INSTANCE_BYTES {
         return Err(format!("the document has {length} bytes, more than the {MAX_INSTANCE_BYTES} allowed"));
     }
+    // Mostly there are none, which a stored document tells as it lies there.
+    if let Some(stored) = instance.stored() {
+        stored.root().check_depth()?;
+        let validator = compiled(&OF_STORED, schema)?;
+        if bounded(|| validator.is_valid(Jsonb::root(stored.0)))? {
+            return Ok(Vec::new());
+        }
+    }
     let instance = instance.value()?;
-    let validator = match COMPILED.with_borrow_mut(|cache| cache.get(schema.source())) {
-        Some(validator) => validator,
-        None => {
-            let (validator, patterns) = compile(schema)?;
-            let size = schema.source().len() * BYTES_FOR_EACH_BYTE + patterns * BYTES_FOR_EACH_PATTERN;
-            COMPILED.with_borrow_mut(|cache| cache.put(schema.source(), validator, size))
-        }
-    };
-    let violations = steps::bounded(MAX_STEPS, || {
-        if validator.is_valid(&instance) {
-            return Vec::new();
-        }
-        validator.iter_errors(&instance).take(MAX_VIOLATIONS).map(|error| violation(&error)).collect()
-    });
-    violations.ok_or_else(|| format!("checking the document against the schema takes more than {MAX_STEPS} steps"))
+    let validator = compiled(&OF_VALUES, schema)?;
+    bounded(|| validator.iter_errors(&instance).take(MAX_VIOLATIONS).map(|error| violation(&error)).collect())
+}
+
+/// The validator of a schema, of documents in one representation.
+fn compiled<F: Json>(
+    cache: &'static LocalKey<RefCell<Cache<Validator<F>>>>,
+    schema: &(impl Document + ?Sized),
+) -> Result<Rc<Validator<F>>, String> {
+    if let Some(validator) = cache.with_borrow_mut(|cache| cache.get(schema.source())) {
+        return Ok(validator);
+    }
+    let (validator, patterns) = compile(schema)?;
+    let size = schema.source().len() * BYTES_FOR_EACH_BYTE + patterns * BYTES_FOR_EACH_PATTERN;
+    Ok(cache.with_borrow_mut(|cache| cache.put(schema.source(), validator, size)))
+}
+
+fn bounded<T>(check: impl FnOnce() -> T) -> Result<T, String> {
+    steps::bounded(MAX_STEPS, check)
+        .ok_or_else(|| format!("checking the document against the schema takes more than {MAX_STEPS} steps"))
 }
 
 fn violation(error: &ValidationError<'_>) -> Violation {
@@ -126,7 +142,8 @@ fn violation(error: &ValidationError<'_>) -> Violation {
 }
 
 thread_local! {
-    static COMPILED: RefCell<Cache<Validator>> = RefCell::new(Cache::new(CACHE_BYTES));
+    static OF_STORED: RefCell<Cache<Validator<Jsonb>>> = RefCell::new(Cache::new(CACHE_BYTES));
+    static OF_VALUES: RefCell<Cache<Validator>> = RefCell::new(Cache::new(CACHE_BYTES));
 }
 
 /// Recursion is safe: parsing has bounded the depth.
@@ -151,6 +168,7 @@ fn count_patterns(value: &Value) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jsonb;
     use proptest::prelude::*;
 
     #[track_caller]
@@ -276,6 +294,8 @@ mod tests {
             r##"{"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}"##,
         ] {
             assert_eq!(violations(schema, "1"), Ok(Vec::new()), "{schema}");
+            let stored = jsonb::write(&jsonb::Tree::Integer(1)).unwrap();
+            assert_eq!(violations(schema, &jsonb::Jsonb(&stored)), Ok(Vec::new()), "{schema}");
         }
     }
 
@@ -296,6 +316,8 @@ mod tests {
         for schema in [doubling("", "$defs"), doubling(draft_7, "definitions"), doubling("", "elsewhere")] {
             let error = violations(&schema, "\"x\"").unwrap_err();
             assert!(error.contains("more than 100000 steps"), "{error}");
+            let stored = jsonb::write(&jsonb::Tree::Text("x")).unwrap();
+            assert_eq!(violations(&schema, &jsonb::Jsonb(&stored)), Err(error));
         }
         let many = format!("{{{}}}", (0..5000).map(|n| format!("\"k{n}\": 1")).collect::<Vec<_>>().join(", "));
         let error = violations(r#"{"patternProperties": {"a": {}, "b": {}}}"#, &many).unwrap_err();
@@ -306,10 +328,55 @@ mod tests {
     fn documents_are_bounded() {
         assert!(violations("{}", &format!("\"{}\"", "x".repeat(MAX_INSTANCE_BYTES))).is_err());
         assert!(violations("{}", &"[".repeat(1000)).is_err());
+        let deep = (0..1000).fold(Value::Null, |inner, _| Value::from(vec![inner]));
+        let stored = jsonb::write(&(&deep).into()).unwrap();
+        assert_eq!(violations("{}", &jsonb::Jsonb(&stored)).unwrap_err(), "recursion limit exceeded");
         assert!(violations("[]", "1").is_err());
     }
 
+    fn instance() -> impl Strategy<Value = Value> {
+        let number =
+            "-?(0|[1-9][0-9]{0,20})([.][0-9]{0,3}[1-9]0?)?".prop_map(|text| serde_json::from_str(&text).unwrap());
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            (0..12_i64).prop_map(Value::from),
+            number,
+            "[abé]{0,4}".prop_map(Value::String),
+        ];
+        leaf.prop_recursive(3, 24, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::Array),
+                prop::collection::vec(("[a-d]{1,2}", inner), 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    const SCHEMAS: &[&str] = &[
+        r#"{"type": ["object", "array"], "minProperties": 1, "maxItems": 3, "maxProperties": 3, "minItems": 2}"#,
+        r#"{"properties": {"a": {"type": "integer"}, "b": {"type": "number", "multipleOf": 0.5}}, "required": ["a"],
+            "additionalProperties": false}"#,
+        r#"{"patternProperties": {"^a": {"type": "string", "pattern": "^a*$"}}, "additionalProperties": {"minimum": 5}}"#,
+        r#"{"anyOf": [{"const": 1.0}, {"enum": ["", "a", null, [1, 2], {"a": 1}]}, {"exclusiveMaximum": 100000000000}]}"#,
+        r#"{"items": {"oneOf": [{"type": "integer"}, {"maxLength": 2}]}, "uniqueItems": true}"#,
+        r#"{"prefixItems": [{"type": "string"}], "contains": {"type": "number"}, "unevaluatedItems": false}"#,
+        r##"{"$ref": "#/$defs/node", "$defs": {"node": {"properties": {"a": {"$ref": "#/$defs/node"}}, "required": ["a"]}}}"##,
+        r#"{"propertyNames": {"maxLength": 1}, "dependentRequired": {"a": ["b"]}, "unevaluatedProperties": false}"#,
+        r#"{"if": {"type": "object"}, "then": {"not": {"required": ["b"]}}, "else": {"type": "integer"}}"#,
+        r#"{"$schema": "http://json-schema.org/draft-04/schema#", "type": "integer", "minimum": 3, "exclusiveMinimum": true}"#,
+        r#"{"multipleOf": 0.01, "maximum": 12345678901234567890.5}"#,
+    ];
+
     proptest! {
+        #[test]
+        fn a_stored_document_breaks_what_its_text_breaks(schema in prop::sample::select(SCHEMAS), instance in instance()) {
+            let stored = jsonb::write(&(&instance).into()).unwrap();
+            let stored = jsonb::Jsonb(&stored);
+            let text = stored.value().unwrap().to_string();
+            prop_assert_eq!(violations(schema, &stored), violations(schema, &text));
+        }
+
         #[test]
         fn no_text_panics(text in ".{0,200}") {
             let _ = error(&text);

@@ -3,6 +3,7 @@
 //! A schema's references can multiply: forty definitions that refer twice to the one before make 2^40 checks. So each
 //! subschema gets a keyword of ours, which counts, and where the count is up, unwinds to whoever began.
 
+use jsonschema::json::{Json, Node, Object};
 use jsonschema::{Keyword, ValidationError};
 use serde_json::{Map, Value};
 use std::cell::Cell;
@@ -43,7 +44,7 @@ impl Steps {
         Steps { fixed: number(0), patterns: number(1) }
     }
 
-    fn count(&self, instance: &Value) {
+    fn count<'i, F: Json>(&self, instance: &F::Node<'i>) {
         let members = instance.as_object().map_or(1, |object| object.len().max(1) as u64);
         let cost = self.fixed.saturating_add(self.patterns.saturating_mul(PATTERN_STEPS).saturating_mul(members));
         match LEFT.get().checked_sub(cost) {
@@ -53,14 +54,14 @@ impl Steps {
     }
 }
 
-impl<'i> Keyword<'i> for Steps {
-    fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
-        self.count(instance);
+impl<'i, F: Json> Keyword<'i, F> for Steps {
+    fn validate(&self, instance: F::Node<'i>) -> Result<(), ValidationError<'i>> {
+        self.count::<F>(&instance);
         Ok(())
     }
 
-    fn is_valid(&self, instance: &'i Value) -> bool {
-        self.count(instance);
+    fn is_valid(&self, instance: F::Node<'i>) -> bool {
+        self.count::<F>(&instance);
         true
     }
 }

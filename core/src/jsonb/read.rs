@@ -52,6 +52,17 @@ impl<'d> Node<'d> {
         }
     }
 
+    /// Whether it can be read to its innermost part.
+    ///
+    /// # Errors
+    /// If it is nested too deep.
+    pub fn check_depth(self) -> Result<(), String> {
+        match self {
+            Node::Stored(element) => element.check_depth(),
+            Node::Parsed(_) => Ok(()),
+        }
+    }
+
     #[must_use]
     pub fn is_null(self) -> bool {
         match self {
@@ -301,6 +312,19 @@ impl<'a> Element<'a> {
         if self.kind == CONTAINER { Container::of(self.content(), self.depth) } else { None }
     }
 
+    fn check_depth(&self) -> Result<(), String> {
+        // Each container takes its header, and an entry for the one in it.
+        if self.kind != CONTAINER || (self.bytes.len() + 4) / 8 <= self.depth {
+            return Ok(());
+        }
+        let Some(container) = self.container() else { return Ok(()) };
+        if self.depth == 0 {
+            return Err(too_deep());
+        }
+        let values = if container.header & OBJECT != 0 { container.count() } else { 0 };
+        container.elements(values, container.count()).try_for_each(|element| element.check_depth())
+    }
+
     fn value(&self) -> Result<Value, String> {
         Ok(match self.kind {
             STRING => Value::String(self.text().into_owned()),
@@ -308,7 +332,7 @@ impl<'a> Element<'a> {
             FALSE => Value::Bool(false),
             TRUE => Value::Bool(true),
             _ => match self.container() {
-                Some(_) if self.depth == 0 => return Err("recursion limit exceeded".to_owned()),
+                Some(_) if self.depth == 0 => return Err(too_deep()),
                 Some(array) if array.header & ARRAY != 0 => {
                     array.elements(0, array.count()).map(|element| element.value()).collect::<Result<_, _>>()?
                 }
@@ -322,6 +346,10 @@ impl<'a> Element<'a> {
             },
         })
     }
+}
+
+fn too_deep() -> String {
+    "recursion limit exceeded".to_owned()
 }
 
 fn number(text: String) -> Option<Value> {

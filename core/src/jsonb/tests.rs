@@ -32,6 +32,22 @@ fn what_is_written_is_read() {
 }
 
 #[test]
+fn the_depth_that_is_checked_is_the_depth_that_is_read() {
+    for depth in [1, MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, 3 * MAX_DEPTH] {
+        for innermost in [json!([]), json!({}), json!("text"), json!([1, 2])] {
+            let array = (1..depth).fold(innermost, |inner, _| json!([inner]));
+            let object =
+                (1..depth).fold(array.clone(), |inner, n| if n % 2 == 0 { json!({"k": inner}) } else { inner });
+            for value in [json!([0, array.clone()]), object, array] {
+                let bytes = write(&value).unwrap();
+                let read = Jsonb(&bytes).value().map(|_| ());
+                assert_eq!(Jsonb(&bytes).root().check_depth(), read, "{value}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_document_can_be_part_of_another_as_it_is_stored() {
     for inner in [json!([]), json!({"a": [1.5, {"b": "text"}], "cc": null})] {
         let stored = write(&inner).unwrap();
