@@ -412,6 +412,15 @@ STABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'shows_session_wrapper';
 
+CREATE OR REPLACE FUNCTION "shows_session_of"(
+	"workspace_id" text, /* Option < Unread > */
+	"agent_id" uuid, /* Option < Uuid > */
+	"customer_id" text /* Option < Unread > */
+) RETURNS bool /* Result < bool, ErrorReport > */
+STABLE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'shows_session_of_wrapper';
+
 CREATE OR REPLACE FUNCTION "evaluate_condition"(
 	"expression" TEXT, /* & str */
 	"variables" jsonb /* Jsonb */
@@ -491,7 +500,7 @@ CREATE OR REPLACE FUNCTION "advance_journey"(
 	"prompt" TEXT,  /* Option < String > */
 	"tool_id" TEXT,  /* Option < String > */
 	"is_final" bool,  /* bool */
-	"path" jsonb  /* JsonbOut */
+	"path" jsonb  /* JsonbMade */
 )
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
@@ -508,7 +517,7 @@ CREATE OR REPLACE FUNCTION "enter_journey"(
 	"prompt" TEXT,  /* Option < String > */
 	"tool_id" TEXT,  /* Option < String > */
 	"is_final" bool,  /* bool */
-	"path" jsonb  /* JsonbOut */
+	"path" jsonb  /* JsonbMade */
 )
 STRICT VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
@@ -525,7 +534,7 @@ CREATE OR REPLACE FUNCTION "exit_journey"(
 	"prompt" TEXT,  /* Option < String > */
 	"tool_id" TEXT,  /* Option < String > */
 	"is_final" bool,  /* bool */
-	"path" jsonb  /* JsonbOut */
+	"path" jsonb  /* JsonbMade */
 )
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
@@ -542,7 +551,7 @@ CREATE OR REPLACE FUNCTION "revisit_state"(
 	"prompt" TEXT,  /* Option < String > */
 	"tool_id" TEXT,  /* Option < String > */
 	"is_final" bool,  /* bool */
-	"path" jsonb  /* JsonbOut */
+	"path" jsonb  /* JsonbMade */
 )
 STRICT VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
@@ -558,7 +567,7 @@ CREATE OR REPLACE FUNCTION "skip_state"(
 	"prompt" TEXT,  /* Option < String > */
 	"tool_id" TEXT,  /* Option < String > */
 	"is_final" bool,  /* bool */
-	"path" jsonb  /* JsonbOut */
+	"path" jsonb  /* JsonbMade */
 )
 STRICT VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
@@ -622,6 +631,11 @@ CREATE OR REPLACE FUNCTION parlant.expect_user(internal) RETURNS internal
 COMMENT ON FUNCTION parlant.expect_user(internal) IS
     'Planner support: whether the transaction that plans acts for a user.';
 
+CREATE OR REPLACE FUNCTION parlant.expect_session_of(internal) RETURNS internal
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'expect_session_of_wrapper';
+COMMENT ON FUNCTION parlant.expect_session_of(internal) IS
+    'Planner support: how many sessions are of the customer that the transaction acts for; of a user''s none is hidden.';
+
 -- The comparison of workspace_id is the cheapest condition of each policy, so it is checked before the others.
 ALTER FUNCTION parlant.readable_workspace_id() COST 0.1;
 ALTER FUNCTION parlant.writable_workspace_id() COST 0.1;
@@ -632,6 +646,7 @@ ALTER FUNCTION parlant.acts_for_user() COST 0.1 SUPPORT parlant.expect_user;
 ALTER FUNCTION parlant.shows_agent(text, uuid) COST 1.2 SUPPORT parlant.expect_all;
 ALTER FUNCTION parlant.shows_journey(text, uuid) COST 1.2 SUPPORT parlant.expect_all;
 ALTER FUNCTION parlant.shows_session(text, uuid) COST 1.2 SUPPORT parlant.expect_all;
+ALTER FUNCTION parlant.shows_session_of(text, uuid, text) COST 1.2 SUPPORT parlant.expect_session_of;
 
 COMMENT ON FUNCTION parlant.enter_workspace(text, text) IS
     'Enters a workspace for a user until the transaction ends, and returns the permission of the user there: read, '
@@ -669,6 +684,10 @@ COMMENT ON FUNCTION parlant.shows_journey(text, uuid) IS
 COMMENT ON FUNCTION parlant.shows_session(text, uuid) IS
     'Policies: false for a session of a soft-deleted agent, and for a customer for a session of somebody else.';
 
+COMMENT ON FUNCTION parlant.shows_session_of(text, uuid, text) IS
+    'Policies: of a session with this agent and this customer, false if the agent is soft-deleted, for a customer also if '
+    'the session is of somebody else.';
+
 COMMENT ON FUNCTION parlant.customer_may_start(uuid) IS
     'For a customer, who sees no agents: whether an agent of the workspace that the transaction acts in starts '
     'sessions; NULL if it is not there, and for anybody else.';
@@ -677,6 +696,11 @@ CREATE OR REPLACE FUNCTION parlant.hide_deleted_agents() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'hide_deleted_agents_wrapper';
 COMMENT ON FUNCTION parlant.hide_deleted_agents() IS
     'Trigger: hides agents that the transaction has soft-deleted from the rest of it.';
+
+CREATE OR REPLACE FUNCTION parlant.invalidate_caches() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'invalidate_caches_wrapper';
+COMMENT ON FUNCTION parlant.invalidate_caches() IS
+    'Trigger: has all connections forget what they keep of the table, once the transaction commits.';
 
 CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, name text, privileges text)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 120 AS $$
@@ -721,6 +745,7 @@ CREATE OR REPLACE FUNCTION parlant.app_privileges() RETURNS TABLE (kind text, na
         ('function', 'shows_agent', 'EXECUTE'),
         ('function', 'shows_journey', 'EXECUTE'),
         ('function', 'shows_session', 'EXECUTE'),
+        ('function', 'shows_session_of', 'EXECUTE'),
 
         -- Isolation
         ('function', 'enter_workspace_with_token', 'EXECUTE'),

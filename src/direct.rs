@@ -25,7 +25,8 @@ pub(crate) struct Kind {
     pub(crate) triggers: &'static [&'static CStr],
     /// The foreign keys that the caller sees to.
     pub(crate) foreign_keys: &'static [&'static CStr],
-    /// The columns that an update changes. They may be in no key, and in no other foreign key.
+    /// The columns that an update changes, which may be in no key and no other foreign key; or that are set in a new row
+    /// after its checks have passed.
     pub(crate) changes: &'static [&'static str],
 }
 
@@ -35,8 +36,10 @@ pub(crate) type Values = Vec<(AttrNumber, Option<Datum>)>;
 /// What is compiled of a table.
 pub(crate) struct Compiled {
     context: Context,
-    /// By check; null without any.
-    checks: *mut *mut pg_sys::ExprState,
+    /// All checks in one; null without any.
+    checks: *mut pg_sys::ExprState,
+    /// By check; null for each whose answer no change of [`Kind::changes`] can alter.
+    affected_checks: *mut *mut pg_sys::ExprState,
     /// By column; null where there is none.
     defaults: Vec<*mut pg_sys::ExprState>,
     /// By column whose type is one.
@@ -184,9 +187,10 @@ pub(crate) fn register_callbacks() {
     // SAFETY: the functions live as long as the library, which is never unloaded.
     unsafe {
         pg_sys::CacheRegisterRelcacheCallback(Some(note_change), Datum::null());
-        // What is compiled may have the body of a function in it.
-        let functions = pg_sys::SysCacheIdentifier::PROCOID.cast_signed();
-        pg_sys::CacheRegisterSyscacheCallback(functions, Some(note_function_change), Datum::null());
+        // What is compiled may have the body of a function in it, and another schema may come to bear the name of ours.
+        for cache in [pg_sys::SysCacheIdentifier::PROCOID, pg_sys::SysCacheIdentifier::NAMESPACEOID] {
+            pg_sys::CacheRegisterSyscacheCallback(cache.cast_signed(), Some(note_catalog_change), Datum::null());
+        }
     }
 }
 
@@ -201,7 +205,7 @@ unsafe extern "C-unwind" fn note_change(_: Datum, table: Oid) {
     }
 }
 
-unsafe extern "C-unwind" fn note_function_change(_: Datum, _: c_int, _: u32) {
+unsafe extern "C-unwind" fn note_catalog_change(_: Datum, _: c_int, _: u32) {
     count_change();
 }
 
@@ -225,7 +229,7 @@ impl Compiled {
             return known.compiled;
         }
         // As the owner, whom no function that is compiled is forbidden.
-        let compiled = is_plain(table, kind).then(|| as_owner_of(table, || Rc::new(Compiled::compile(table))));
+        let compiled = is_plain(table, kind).then(|| as_owner_of(table, || Rc::new(Compiled::compile(table, kind))));
         let compiled = compiled.filter(|compiled| compiled.indexes_are_plain());
         let known = Known { changes: now, compiled: compiled.clone() };
         let outdated = COMPILED.with_borrow_mut(|all| all.insert(oid, known));
@@ -244,20 +248,23 @@ impl Compiled {
         may_write() && may(table, is_restricted, self.policies.as_ref(), &[pg_sys::ACL_UPDATE, pg_sys::ACL_SELECT])
     }
 
-    fn compile(table: &PgRelation) -> Compiled {
+    fn compile(table: &PgRelation, kind: &Kind) -> Compiled {
         let descriptor = table.tuple_desc();
+        let changes = columns(&descriptor, kind.changes);
         // SAFETY: the relation is open, and its description, checks, policies and indexes are read as PostgreSQL's own
         // code reads them.
-        let (context, (checks, defaults, domains, indexes, policies)) = Context::filled(|| unsafe {
+        let (context, (checks, affected_checks, defaults, domains, indexes, policies)) = Context::filled(|| unsafe {
+            let description = &*(*table.as_ptr()).rd_att;
             (
-                checks(&*(*table.as_ptr()).rd_att),
+                all_checks(description),
+                affected_checks(description, changes.as_deref()),
                 (1..=descriptor.len()).map(|column| default(table, column)).collect(),
                 descriptor.iter().map(|column| Domain::of_column(column.atttypid)).collect(),
                 indexes(table),
                 policies(table),
             )
         });
-        Compiled { context, checks, defaults, domains, indexes, policies }
+        Compiled { context, checks, affected_checks, defaults, domains, indexes, policies }
     }
 
     /// Only such are kept compiled: B-trees over columns, which are checked at once.
@@ -385,8 +392,7 @@ impl Writer<'_> {
     /// Whether the checks of the table hold. Raises what the domains of columns refuse.
     pub(crate) fn passes_checks(&self, row: &NewRow) -> bool {
         let (slot, expressions) = (row.0, self.expressions());
-        // SAFETY: the slot holds a row of the table, whose checks, of the number that its description has, these are;
-        // one that is not enforced is null.
+        // SAFETY: the slot holds a row of the table, whose checks these are.
         unsafe {
             for (n, domain) in self.compiled.domains.iter().enumerate() {
                 if let Some(domain) = domain {
@@ -395,18 +401,13 @@ impl Writer<'_> {
                 }
             }
             (*expressions).ecxt_scantuple = slot;
-            let constraints = (*(*self.table.as_ptr()).rd_att).constr;
-            let count = if self.compiled.checks.is_null() { 0 } else { usize::from((*constraints).num_check) };
-            let passes = (0..count).all(|n| {
-                let check = *self.compiled.checks.add(n);
-                check.is_null() || pg_sys::ExecCheck(check, expressions)
-            });
+            let passes = self.compiled.checks.is_null() || pg_sys::ExecCheck(self.compiled.checks, expressions);
             pg_sys::MemoryContextReset((*expressions).ecxt_per_tuple_memory);
             passes
         }
     }
 
-    /// Inserts rows. The caller has done, or does, what the triggers and the foreign keys of [`Kind`] would.
+    /// Inserts rows that have passed the checks. The caller has done, or does, what the triggers and the foreign keys of [`Kind`] would.
     pub(crate) fn insert(mut self, rows: Vec<NewRow>, is_restricted: bool) {
         for row in &rows {
             if is_restricted && !self.passes_policies(row) {
@@ -508,11 +509,11 @@ impl Target {
         relation.ri_RelationDesc = table.as_ptr();
         #[cfg(not(feature = "pg18"))]
         {
-            relation.ri_ConstraintExprs = compiled.checks;
+            relation.ri_ConstraintExprs = compiled.affected_checks;
         }
         #[cfg(feature = "pg18")]
         {
-            relation.ri_CheckConstraintExprs = compiled.checks;
+            relation.ri_CheckConstraintExprs = compiled.affected_checks;
         }
         // SAFETY: as the caller promises.
         unsafe {
@@ -575,6 +576,15 @@ pub(crate) fn column(table: &PgTupleDesc<'_>, name: &str, base: Oid) -> Option<A
     is_as_expected.then_some(AttrNumber::try_from(n).ok()? + 1)
 }
 
+/// The numbers of columns; none where one is missing.
+fn columns(table: &PgTupleDesc<'_>, names: &[&str]) -> Option<Vec<AttrNumber>> {
+    let number = |name: &&str| {
+        let n = table.iter().position(|column| !column.is_dropped() && column.name() == *name)?;
+        Some(AttrNumber::try_from(n).ok()? + 1)
+    };
+    names.iter().map(number).collect()
+}
+
 fn is_plain(table: &PgRelation, kind: &Kind) -> bool {
     let is_generated = table.tuple_desc().iter().any(|column| column.attgenerated != 0);
     // SAFETY: an open relation has a row of pg_class.
@@ -589,15 +599,7 @@ fn is_plain(table: &PgRelation, kind: &Kind) -> bool {
 
 /// Whether no key has a column that changes, and no foreign key but those that the caller sees to.
 fn keys_are_known(table: &PgRelation, kind: &Kind) -> bool {
-    let descriptor = table.tuple_desc();
-    let changes: Option<Vec<AttrNumber>> = kind
-        .changes
-        .iter()
-        .map(|name| {
-            let n = descriptor.iter().position(|column| !column.is_dropped() && column.name() == *name)?;
-            Some(AttrNumber::try_from(n).ok()? + 1)
-        })
-        .collect();
+    let changes = columns(&table.tuple_desc(), kind.changes);
     let Some(changes) = changes else { return false };
     // SAFETY: the relation is open; what is kept of its keys is copied, or read before anything can change it.
     unsafe {
@@ -678,23 +680,69 @@ fn triggers_are_known(table: &PgRelation, kind: &Kind) -> bool {
 
 /// # Safety
 /// The description is that of an open relation.
-unsafe fn checks(descriptor: &pg_sys::TupleDescData) -> *mut *mut pg_sys::ExprState {
-    // SAFETY: as the caller promises; constraints are there or null, and each check has an expression.
-    unsafe {
-        let constraints = descriptor.constr;
-        if constraints.is_null() || (*constraints).num_check == 0 {
-            return null_mut();
+unsafe fn enforced_checks(descriptor: &pg_sys::TupleDescData) -> impl Iterator<Item = (usize, &pg_sys::ConstrCheck)> {
+    // SAFETY: as the caller promises; constraints are there or null.
+    let checks = unsafe {
+        match descriptor.constr.as_ref().filter(|constraints| constraints.num_check > 0) {
+            Some(constraints) => std::slice::from_raw_parts(constraints.check, usize::from(constraints.num_check)),
+            None => &[],
         }
-        let count = usize::from((*constraints).num_check);
+    };
+    #[cfg(feature = "pg18")]
+    let checks = checks.iter().enumerate().filter(|(_, check)| check.ccenforced);
+    #[cfg(not(feature = "pg18"))]
+    let checks = checks.iter().enumerate();
+    checks
+}
+
+/// # Safety
+/// The description is that of an open relation.
+unsafe fn all_checks(descriptor: &pg_sys::TupleDescData) -> *mut pg_sys::ExprState {
+    let mut all = pgrx::PgList::<pg_sys::Expr>::new();
+    // SAFETY: as the caller promises; each check has an expression.
+    unsafe {
+        for (_, check) in enforced_checks(descriptor) {
+            all.push(pg_sys::expression_planner(pg_sys::stringToNode(check.ccbin).cast()));
+        }
+        if all.is_empty() { null_mut() } else { pg_sys::ExecInitCheck(all.into_pg(), null_mut()) }
+    }
+}
+
+/// # Safety
+/// The description is that of an open relation.
+unsafe fn affected_checks(
+    descriptor: &pg_sys::TupleDescData,
+    changes: Option<&[AttrNumber]>,
+) -> *mut *mut pg_sys::ExprState {
+    // SAFETY: as the caller promises: the array is as long as the executor expects, and each check has an expression.
+    unsafe {
+        let count = descriptor.constr.as_ref().map_or(0, |constraints| usize::from(constraints.num_check));
         let array: *mut *mut pg_sys::ExprState = pg_sys::palloc0(count * size_of::<*mut ()>()).cast();
-        for (n, check) in std::slice::from_raw_parts((*constraints).check, count).iter().enumerate() {
-            #[cfg(feature = "pg18")]
-            if !check.ccenforced {
-                continue;
+        for (n, check) in enforced_checks(descriptor) {
+            if is_affected(check, changes) {
+                *array.add(n) = compiled(pg_sys::stringToNode(check.ccbin).cast());
             }
-            *array.add(n) = compiled(pg_sys::stringToNode(check.ccbin).cast());
         }
         array
+    }
+}
+
+/// Whether a row that fulfils the check, as far as is known, may not do so once these columns have changed.
+///
+/// # Safety
+/// The check is one of an open relation.
+unsafe fn is_affected(check: &pg_sys::ConstrCheck, changes: Option<&[AttrNumber]>) -> bool {
+    // SAFETY: as the caller promises: it has an expression over a row of the relation.
+    unsafe {
+        let expression: *mut pg_sys::Expr = pg_sys::stringToNode(check.ccbin).cast();
+        let reads_a_change = || {
+            let read = columns_of(expression);
+            let read_and_changed = |read: Vec<AttrNumber>| {
+                changes.is_none_or(|changes| read.iter().any(|column| *column <= 0 || changes.contains(column)))
+            };
+            read.is_none_or(read_and_changed)
+        };
+        !check.ccvalid || pg_sys::contain_mutable_functions(expression.cast()) || reads_a_change()
     }
 }
 

@@ -44,6 +44,8 @@ const EXISTING_OBJECTS: &str = "
     UNION ALL SELECT 'constraint', format('%s.%s', relname, conname) FROM our_table JOIN pg_constraint ON conrelid = our_table.oid
     UNION ALL SELECT 'trigger', format('%s.%s', relname, tgname) FROM our_table JOIN pg_trigger ON tgrelid = our_table.oid
               WHERE NOT tgisinternal
+    UNION ALL SELECT 'always trigger', format('%s.%s', relname, tgname) FROM our_table JOIN pg_trigger ON tgrelid = our_table.oid
+              WHERE tgenabled = 'A'
     UNION ALL SELECT 'policy', format('%s.%s', relname, polname) FROM our_table JOIN pg_policy ON polrelid = our_table.oid
     UNION ALL SELECT 'index', relname FROM pg_class
               WHERE relnamespace = to_regnamespace('parlant') AND relkind IN ('i', 'I')";

@@ -1,32 +1,35 @@
 //! Our own tables, read as PostgreSQL reads its catalogs: without a plan, past privileges and row-level security.
 
+use crate::direct::changes_of;
 use crate::error::{error, internal};
 use crate::statement::refuse_on_standby;
 use pgrx::PgRelation;
 use pgrx::PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 
 /// A table of ours, locked against being dropped or changed while it is read.
-pub(crate) fn our_table(name: &str) -> Result<PgRelation, ErrorReport> {
+pub(crate) fn our_table(name: &'static str) -> Result<PgRelation, ErrorReport> {
     let oid = oid_of(name)?;
     // SAFETY: the oid is that of a relation.
     Ok(unsafe { PgRelation::with_lock(oid, pg_sys::AccessShareLock.cast_signed()) })
 }
 
 /// A table of ours, locked until the transaction ends, as by a statement that reads it.
-pub(crate) fn our_table_to_read(name: &str) -> Result<PgRelation, ErrorReport> {
+pub(crate) fn our_table_to_read(name: &'static str) -> Result<PgRelation, ErrorReport> {
     kept(name, pg_sys::AccessShareLock)
 }
 
 /// A table of ours, locked until the transaction ends, as by a statement that writes to it.
-pub(crate) fn our_table_to_write(name: &str) -> Result<PgRelation, ErrorReport> {
+pub(crate) fn our_table_to_write(name: &'static str) -> Result<PgRelation, ErrorReport> {
     refuse_on_standby();
     kept(name, pg_sys::RowExclusiveLock)
 }
 
-fn kept(name: &str, lock: u32) -> Result<PgRelation, ErrorReport> {
+fn kept(name: &'static str, lock: u32) -> Result<PgRelation, ErrorReport> {
     let oid = oid_of(name)?;
     // SAFETY: the oid is that of a relation. Opened without a lock, it is closed without giving up the one before.
     unsafe {
@@ -35,7 +38,13 @@ fn kept(name: &str, lock: u32) -> Result<PgRelation, ErrorReport> {
     }
 }
 
-fn oid_of(name: &str) -> Result<pg_sys::Oid, ErrorReport> {
+fn oid_of(name: &'static str) -> Result<pg_sys::Oid, ErrorReport> {
+    let known = OIDS.with_borrow(|oids| oids.get(name).copied());
+    if let Some((oid, changes)) = known
+        && changes == changes_of(oid)
+    {
+        return Ok(oid);
+    }
     let c_name = CString::new(name).map_err(internal)?;
     // SAFETY: both names end with NUL; what is not there has an invalid oid, and an invalid schema no relation.
     let oid = unsafe {
@@ -50,7 +59,13 @@ fn oid_of(name: &str) -> Result<pg_sys::Oid, ErrorReport> {
             "Have the owner of the database call parlant.install_tables().",
         ));
     }
+    OIDS.with_borrow_mut(|oids| oids.insert(name, (oid, changes_of(oid))));
     Ok(oid)
+}
+
+thread_local! {
+    /// With the number of changes as of which they are right.
+    static OIDS: RefCell<HashMap<&'static str, (pg_sys::Oid, u64)>> = RefCell::default();
 }
 
 /// Rows of one of our tables, as a statement that began now would see them.

@@ -134,6 +134,13 @@ CREATE TRIGGER hide_deleted_agents AFTER UPDATE OF deleted_at ON parlant.parlant
 COMMENT ON TRIGGER hide_deleted_agents ON parlant.parlant_agent IS
     'Hides what the transaction soft-deletes from the rest of the transaction.';
 
+CREATE TRIGGER invalidate_caches AFTER INSERT OR UPDATE ON parlant.parlant_agent
+    FOR EACH ROW WHEN (NEW.deleted_at IS NOT NULL) EXECUTE FUNCTION parlant.invalidate_caches();
+COMMENT ON TRIGGER invalidate_caches ON parlant.parlant_agent IS
+    'Has all connections look up again which workspaces have soft-deleted agents; also where other triggers do not fire.';
+
+ALTER TABLE parlant.parlant_agent ENABLE ALWAYS TRIGGER invalidate_caches;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON parlant.parlant_agent
     REFERENCING NEW TABLE AS new_row
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();

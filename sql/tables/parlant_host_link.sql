@@ -27,6 +27,13 @@ ALTER TABLE parlant.parlant_host_link ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parlant.parlant_host_link FORCE ROW LEVEL SECURITY;
 
+CREATE TRIGGER invalidate_caches AFTER INSERT OR UPDATE OR DELETE ON parlant.parlant_host_link
+    FOR EACH ROW EXECUTE FUNCTION parlant.invalidate_caches();
+COMMENT ON TRIGGER invalidate_caches ON parlant.parlant_host_link IS
+    'Has all connections look up again whether a host decides who may enter; also where other triggers do not fire.';
+
+ALTER TABLE parlant.parlant_host_link ENABLE ALWAYS TRIGGER invalidate_caches;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON parlant.parlant_host_link
     REFERENCING NEW TABLE AS new_row
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();

@@ -171,8 +171,7 @@ ALTER TABLE parlant.parlant_session FORCE ROW LEVEL SECURITY;
 
 CREATE POLICY reading_needs_read_or_being_the_customer ON parlant.parlant_session FOR SELECT
     USING (workspace_id = parlant.current_workspace_id()
-        AND (parlant.acts_for_user() OR customer_id = parlant.current_customer_id())
-        AND parlant.shows_agent(workspace_id, agent_id));
+        AND parlant.shows_session_of(workspace_id, agent_id, customer_id));
 COMMENT ON POLICY reading_needs_read_or_being_the_customer ON parlant.parlant_session IS
     'Sessions of the workspace that the transaction acts in: all for a user who may read it, their own for a customer, '
     'unless their agent is soft-deleted.';

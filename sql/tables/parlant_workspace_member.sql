@@ -34,6 +34,13 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_workspace_member
     FOR EACH ROW EXECUTE FUNCTION parlant.set_updated_at();
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_workspace_member IS 'Keeps updated_at.';
 
+CREATE TRIGGER invalidate_caches AFTER INSERT OR UPDATE OR DELETE ON parlant.parlant_workspace_member
+    FOR EACH ROW EXECUTE FUNCTION parlant.invalidate_caches();
+COMMENT ON TRIGGER invalidate_caches ON parlant.parlant_workspace_member IS
+    'Has all connections look up again who may enter which workspace; also where other triggers do not fire.';
+
+ALTER TABLE parlant.parlant_workspace_member ENABLE ALWAYS TRIGGER invalidate_caches;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON parlant.parlant_workspace_member
     REFERENCING NEW TABLE AS new_row
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();

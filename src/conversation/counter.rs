@@ -241,11 +241,13 @@ impl Layout<Columns> {
 /// # Safety
 /// The slot holds a row that has the column.
 unsafe fn value<T: FromDatum>(row: *mut pg_sys::TupleTableSlot, column: AttrNumber) -> Option<T> {
-    let mut is_null = false;
-    // SAFETY: as the caller promises.
+    // SAFETY: as the caller promises. What has been read of a row stands in its slot.
     unsafe {
-        let datum = pg_sys::slot_getattr(row, column.into(), &raw mut is_null);
-        T::from_datum(datum, is_null)
+        if (*row).tts_nvalid < column {
+            pg_sys::slot_getallattrs(row);
+        }
+        let n = usize::try_from(column - 1).unwrap_or_default();
+        T::from_datum(*(*row).tts_values.add(n), *(*row).tts_isnull.add(n))
     }
 }
 

@@ -5,7 +5,7 @@ use super::ledger::{self, Assigned, Numbered, Tally};
 use super::session_row::{Reach, unknown_session};
 use super::settings::MAX_EVENT_BYTES;
 use crate::error::{error, internal};
-use crate::json::JsonbText;
+use crate::json::Jsonb;
 use crate::row::{ReturnedRow, Row};
 use parlant_core::event::Content;
 use pgrx::PgSqlErrorCode::{
@@ -236,11 +236,10 @@ pub(super) fn check_content(
     check_size("content", content)?;
     check_size("metadata", metadata)?;
     // SAFETY: it is the datum of a jsonb that is not null.
-    let Some(text) = content.and_then(|content| unsafe { JsonbText::from_datum(content, false) }) else {
+    let Some(content) = content.and_then(|content| unsafe { Jsonb::from_datum(content, false) }) else {
         return Ok(Named::default());
     };
-    let content = Content::parse(&text.0);
-    let checked = content.and_then(|content| match content.fault(event_type) {
+    let checked = Content::of(content.root()).and_then(|content| match content.fault(event_type) {
         None => Ok(Named {
             tool_call_id: if event_type.starts_with("tool_") { content.tool_call_id() } else { None },
             is_canned_response: event_type == "agent_message" && content.has("canned_response_id"),

@@ -11,7 +11,7 @@ use pgrx::pg_sys::BuiltinOid::TEXTOID;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-const LINK: &str = "parlant_host_link";
+pub(crate) const LINK: &str = "parlant_host_link";
 
 /// What the host says about a user in a workspace.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,6 +61,11 @@ pub(crate) fn workspace_is_open(workspace_id: &str) -> Result<Option<bool>, Erro
             Ok(Some(!found.is_empty()))
         })
     })
+}
+
+/// Whether the database is linked to a host.
+pub(crate) fn is_linked() -> Result<bool, ErrorReport> {
+    Ok(link(&our_table(LINK)?)?.is_some())
 }
 
 /// Optional things of the host that decide who may enter. A host that had one when it was linked must have it still:

@@ -10,4 +10,4 @@ mod reference;
 mod rights;
 mod tables;
 
-pub(crate) use lookup::{HostAnswer, permission, workspace_is_open};
+pub(crate) use lookup::{HostAnswer, LINK, is_linked, permission, workspace_is_open};

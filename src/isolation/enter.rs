@@ -1,7 +1,6 @@
 //! Entering and leaving a workspace.
 
-use super::permission::{admits_customers, hides_agents, permission_to_enter};
-use super::refusal::refused_entry;
+use super::admission::{Admission, admission};
 use crate::context::{CUSTOMER_ID, ENTERED, HIDES_AGENTS, PERMISSION, USER_ID, WORKSPACE_ID};
 use crate::error::{error, internal};
 use pgrx::PgSqlErrorCode::{ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE};
@@ -66,23 +65,13 @@ fn leave_workspace() {
 
 /// The permission of a user; none of a customer.
 pub(super) fn enter(workspace_id: &str, actor: Actor<'_>) -> Result<Option<String>, ErrorReport> {
-    let entry = serde_json::json!([actor.kind(), workspace_id, actor.id()]).to_string();
+    let entry = serde_json::to_string(&[actor.kind(), workspace_id, actor.id()]).map_err(internal)?;
     match ENTERED.get() {
         Some(entered) if entered != entry => return Err(entered_otherwise()),
         Some(_) if WORKSPACE_ID.is_set() => return Ok(PERMISSION.get()),
         _ => {}
     }
-    let permission = match actor {
-        Actor::User(user_id) => Some(permission_to_enter(workspace_id, user_id)?),
-        Actor::Customer(customer_id) => {
-            if !admits_customers(workspace_id)? {
-                let facts = [("workspace_id", workspace_id), ("customer_id", customer_id)];
-                return Err(refused_entry("no workspace", &facts));
-            }
-            None
-        }
-    };
-    let hides_agents = hides_agents(workspace_id)?;
+    let Admission { permission, hides_agents } = admission(&entry, workspace_id, actor)?;
     let c_string = |text: &str| CString::new(text).map_err(internal);
     let (entry, workspace_id, id) = (c_string(&entry)?, c_string(workspace_id)?, c_string(actor.id())?);
     let c_permission = permission.as_deref().map(c_string).transpose()?;

@@ -2,6 +2,7 @@
 //!
 //! `docs/isolation.md` is the page to check this against.
 
+mod admission;
 mod enter;
 mod held;
 mod lookup;
@@ -38,6 +39,7 @@ pgrx::extension_sql_file!(
         shows_agent,
         shows_journey,
         shows_session,
+        shows_session_of,
         customer_may_start,
     ]
 );

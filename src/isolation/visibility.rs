@@ -5,6 +5,7 @@
 //! else asks the tables once for each parent.
 
 use super::lookup::Question;
+use super::policy::acts_for_user;
 use crate::context::{self, CUSTOMER_ID, HIDES_AGENTS, WORKSPACE_ID};
 use crate::query::Query;
 use pgrx::Uuid;
@@ -166,6 +167,20 @@ fn shows_session(workspace_id: Option<Unread>, session_id: Option<Uuid>) -> Resu
         Some(session_id) if may_hide => is_visible(&SESSION, workspace_id, session_id),
         _ => Ok(true),
     }
+}
+
+/// False for a session of an agent that is not shown, for a customer if it is of another, and outside a workspace.
+#[pg_extern(stable, parallel_safe)]
+fn shows_session_of(
+    workspace_id: Option<Unread>,
+    agent_id: Option<Uuid>,
+    customer_id: Option<Unread>,
+) -> Result<bool, ErrorReport> {
+    let is_theirs = || {
+        let customer_id = customer_id.as_ref().and_then(Unread::read).map(str::as_bytes);
+        CUSTOMER_ID.with(|current| Some(current.to_bytes()) == customer_id).unwrap_or(false)
+    };
+    if acts_for_user() || is_theirs() { shows_agent(workspace_id, agent_id) } else { Ok(false) }
 }
 
 /// For a customer, who sees no agents: whether an agent of the workspace starts sessions; NULL if it is not there.

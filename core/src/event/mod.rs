@@ -3,8 +3,7 @@
 //! Clients of the data model write the same things under several names; any of them is accepted, and nothing is
 //! renamed. Keys that no rule is about are the client's own.
 
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use crate::jsonb::Node;
 
 /// Types of events, as the domain `event_type` has them.
 pub const TYPES: [&str; 7] = [
@@ -31,21 +30,17 @@ pub struct Fault {
     pub reason: String,
 }
 
-/// The content of an event: its members, of which only those are looked into that a rule is about.
+/// The content of an event, of which only that is looked into that a rule is about.
 #[derive(Debug)]
-pub struct Content<'a> {
-    members: BTreeMap<String, &'a RawValue>,
-}
+pub struct Content<'a>(Node<'a>);
 
 impl<'a> Content<'a> {
-    /// Reads a JSON object.
-    ///
     /// # Errors
-    /// It is no JSON object.
-    pub fn parse(text: &'a str) -> Result<Self, Fault> {
-        match serde_json::from_str(text) {
-            Ok(members) => Ok(Content { members }),
-            Err(error) => Err(fault("", format!("must be an object: {error}"))),
+    /// It is no object.
+    pub fn of(content: Node<'a>) -> Result<Self, Fault> {
+        match Kind::of(content) {
+            Kind::Object => Ok(Content(content)),
+            other => Err(fault("", format!("must be an object, not {}", other.name()))),
         }
     }
 
@@ -67,22 +62,21 @@ impl<'a> Content<'a> {
     /// Whether it has a member of this name.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
-        self.members.contains_key(key)
+        self.0.get(key).is_some()
     }
 
     /// The id that joins a tool's call and its result, where the content has one.
     #[must_use]
     pub fn tool_call_id(&self) -> Option<String> {
-        TOOL_CALL_ID.iter().find_map(|key| serde_json::from_str(self.members.get(*key)?.get()).ok())
+        TOOL_CALL_ID.iter().find_map(|key| Some(self.0.get(key)?.text()?.into_owned()))
     }
 
     fn message_fault(&self) -> Option<Fault> {
-        if let Some(attachments) = self.members.get("attachments") {
-            if Kind::of(attachments) != Kind::Array {
+        if let Some(attachments) = self.0.get("attachments") {
+            let Some(elements) = attachments.elements() else {
                 return Some(wrong_kind("attachments", Kind::Array, Kind::of(attachments)));
-            }
-            let is_empty = attachments.get().bytes().all(|byte| matches!(byte, b'[' | b']' | b' '));
-            if !is_empty && !MESSAGE.iter().any(|key| self.members.contains_key(*key)) {
+            };
+            if elements.len() > 0 && !MESSAGE.iter().any(|key| self.has(key)) {
                 return None;
             }
         }
@@ -90,22 +84,22 @@ impl<'a> Content<'a> {
     }
 
     fn result_fault(&self) -> Option<Fault> {
-        match self.members.get("success").map(|success| Kind::of(success)) {
+        match self.0.get("success").map(Kind::of) {
             Some(Kind::Boolean) => None,
             Some(other) => Some(wrong_kind("success", Kind::Boolean, other)),
-            None if RESULT.iter().any(|key| self.members.contains_key(*key)) => None,
+            None if RESULT.iter().any(|key| self.has(key)) => None,
             None => Some(missing(&["result", "error", "success"], "the result of the call")),
         }
     }
 
     fn transition_fault(&self) -> Option<Fault> {
-        let tells = self.members.keys().any(|key| key.starts_with("from") || key.starts_with("to"));
-        (!tells).then(|| missing(&["from", "to"], "a state"))
+        let tells = |key: &str| key.starts_with("from") || key.starts_with("to");
+        (!self.0.members().is_some_and(|mut members| members.any(|(key, _)| tells(&key)))).then(|| missing(&["from", "to"], "a state"))
     }
 
     /// The first of the keys that is there must have the kind.
     fn one_of(&self, keys: &[&str], what: &str, expected: Kind) -> Option<Fault> {
-        let Some((key, member)) = keys.iter().find_map(|key| Some((key, self.members.get(*key)?))) else {
+        let Some((key, member)) = keys.iter().find_map(|key| Some((key, self.0.get(key)?))) else {
             return Some(missing(keys, what));
         };
         let found = Kind::of(member);
@@ -124,15 +118,19 @@ enum Kind {
 }
 
 impl Kind {
-    /// The first character of a JSON value tells.
-    fn of(value: &RawValue) -> Kind {
-        match value.get().bytes().next() {
-            Some(b'{') => Kind::Object,
-            Some(b'[') => Kind::Array,
-            Some(b'"') => Kind::String,
-            Some(b't' | b'f') => Kind::Boolean,
-            Some(b'n') => Kind::Null,
-            _ => Kind::Number,
+    fn of(value: Node<'_>) -> Kind {
+        if value.text().is_some() {
+            Kind::String
+        } else if value.members().is_some() {
+            Kind::Object
+        } else if value.elements().is_some() {
+            Kind::Array
+        } else if value.boolean().is_some() {
+            Kind::Boolean
+        } else if value.is_null() {
+            Kind::Null
+        } else {
+            Kind::Number
         }
     }
 
@@ -167,14 +165,22 @@ fn fault(path: &str, reason: String) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jsonb::{Jsonb, write};
     use proptest::prelude::*;
+    use serde_json::Value;
+
+    /// As PostgreSQL stores it.
+    fn stored(content: &str) -> Vec<u8> {
+        write(&(&serde_json::from_str::<Value>(content).unwrap()).into()).unwrap()
+    }
 
     fn fault_of(event_type: &str, content: &str) -> Option<String> {
-        let content = match Content::parse(content) {
-            Ok(content) => content,
-            Err(fault) => return Some(format!("{}: {}", fault.path, fault.reason)),
+        let stored = stored(content);
+        let fault = match Content::of(Jsonb(&stored).root()) {
+            Ok(content) => content.fault(event_type),
+            Err(fault) => Some(fault),
         };
-        content.fault(event_type).map(|fault| format!("{}: {}", fault.path, fault.reason))
+        fault.map(|fault| format!("{}: {}", fault.path, fault.reason))
     }
 
     #[test]
@@ -230,29 +236,28 @@ mod tests {
     fn the_id_of_a_call_is_found_under_each_of_its_names() {
         for key in TOOL_CALL_ID {
             let text = format!(r#"{{"{key}": "c", "n": {{"{key}": "other"}}}}"#);
-            let content = Content::parse(&text).unwrap();
-            assert_eq!(content.tool_call_id().as_deref(), Some("c"));
+            assert_eq!(Content::of(Jsonb(&stored(&text)).root()).unwrap().tool_call_id().as_deref(), Some("c"));
         }
-        assert_eq!(Content::parse(r#"{"callId": 7}"#).unwrap().tool_call_id(), None);
-    }
-
-    #[test]
-    fn depth_does_not_matter() {
-        let deep = format!(r#"{{"metadata": {}1{}, "message": "m"}}"#, "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(fault_of("customer_message", &deep), None);
+        assert_eq!(Content::of(Jsonb(&stored(r#"{"callId": 7}"#)).root()).unwrap().tool_call_id(), None);
     }
 
     #[test]
     fn what_is_no_object_is_refused() {
-        for text in ["[]", "1", "null", "", "{"] {
-            assert!(fault_of("status_update", text).unwrap().starts_with(": must be an object"), "{text}");
+        for (text, kind) in [
+            ("[]", "an array"),
+            ("1", "a number"),
+            ("null", "null"),
+            ("true", "a boolean"),
+            (r#""{}""#, "a string"),
+        ] {
+            assert_eq!(fault_of("status_update", text), Some(format!(": must be an object, not {kind}")));
         }
     }
 
     proptest! {
         #[test]
-        fn no_text_panics(event_type in prop::sample::select(&TYPES[..]), text in ".{0,100}") {
-            let _ = fault_of(event_type, &text);
+        fn no_bytes_panic(event_type in prop::sample::select(&TYPES[..]), bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = Content::of(Jsonb(&bytes).root()).map(|content| (content.fault(event_type), content.tool_call_id()));
         }
 
         #[test]

@@ -75,6 +75,7 @@ impl Statement {
                     ["ALTER", "COLUMN", name, "SET", "DEFAULT", ..] => Object::of_table("default", table, name),
                     ["ENABLE", "ROW", "LEVEL", "SECURITY"] => Object::new("row security", table),
                     ["FORCE", "ROW", "LEVEL", "SECURITY"] => Object::new("forced row security", table),
+                    ["ENABLE", "ALWAYS", "TRIGGER", name] => Object::of_table("always trigger", table, name),
                     _ => return None,
                 }
             }
