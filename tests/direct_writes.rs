@@ -76,6 +76,32 @@ fn checks_of_others_hold() {
     connection.assert_refused(&statement("one too many"), "23514").message("short");
 }
 
+/// Checks of columns that stay as they are need not be asked again, but of rows that nobody has shown to fulfil them.
+#[test]
+fn checks_hold_that_were_not_validated_or_give_other_answers_later() {
+    for (table, check, is_fulfilled) in [
+        ("parlant_session", "status <> 'active'", false),
+        ("parlant_session", "now() < '2000-01-01'", false),
+        ("parlant_session", "(parlant_session.*)::text = ''", false),
+        ("parlant_session", "status = 'active' AND (parlant_session.*)::text <> ''", true),
+        ("parlant_event", "workspace_id <> 'acme'", false),
+        ("parlant_event", "\"offset\" = 0", false),
+        ("parlant_event", "(parlant_event.*)::text NOT LIKE '%acme%'", false),
+        ("parlant_event", "workspace_id = 'acme' AND \"offset\" > 0", true),
+    ] {
+        let mut connection = world();
+        connection.run(&format!("ALTER TABLE parlant.{table} ADD CONSTRAINT of_others CHECK ({check}) NOT VALID"));
+        if is_fulfilled {
+            append(&mut connection, "allowed");
+        } else {
+            connection.assert_refused(&statement("refused"), "23514").message("of_others");
+        }
+        connection.run(&format!("ALTER TABLE parlant.{table} DROP CONSTRAINT of_others"));
+        append(&mut connection, "after");
+        assert_counted(&mut connection);
+    }
+}
+
 #[test]
 fn a_function_in_a_check_that_is_replaced_counts_as_it_is_now() {
     let mut connection = world();

@@ -104,5 +104,8 @@ fn a_dump_of_the_schema_and_then_one_of_the_data_are_restored() {
     let copy = Cluster::shared().empty_database();
     copy.run_file("schema-only.sql", &[]);
     copy.run_file("data-only.sql", &[]);
+    // pg_dump leaves triggers that always fire as ordinary ones.
+    let made: Vec<String> = copy.connect().column("SELECT kind FROM parlant.install_tables()");
+    assert_eq!(made, ["always trigger"; 3]);
     assert_restored(&copy);
 }

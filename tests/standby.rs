@@ -184,4 +184,9 @@ fn a_standby_is_entered_by_whom_the_primary_admits_now() {
     app.assert_refused("SELECT parlant.grant_workspace('acme', 'bob', 'read')", "25006");
     app.run("ROLLBACK; BEGIN; SELECT parlant.enter_workspace('acme', 'ann')");
     app.assert_refused("SELECT parlant.revoke_workspace('acme', 'bob')", "25006");
+    app.run("ROLLBACK");
+
+    primary.connect(&database, "postgres").run("DELETE FROM parlant.parlant_workspace_member WHERE user_id = 'ann'");
+    primary.wait_for(&standby);
+    app.assert_refused("SELECT parlant.enter_workspace('acme', 'ann')", "42501");
 }

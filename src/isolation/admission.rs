@@ -98,7 +98,8 @@ fn look_up(workspace_id: &str, actor: Actor<'_>) -> Result<Admission, ErrorRepor
 
 fn kept(entry: &str) -> Answer {
     KEPT.with_borrow(|kept| {
-        let is_current = |kept: &&Kept| kept.version.tables.iter().all(|table| changes_of(*table) == kept.version.changes);
+        let is_current =
+            |kept: &&Kept| kept.version.tables.iter().all(|table| changes_of(*table) == kept.version.changes);
         match kept.as_ref().filter(is_current) {
             None => Answer::Unknown,
             Some(Kept { by_entry: None, .. }) => Answer::AskHost,

@@ -25,6 +25,7 @@ autovacuum = off
 fsync = off
 shared_buffers = 16MB
 max_connections = 60
+max_prepared_transactions = 4
 ";
 
 /// Outlives the test process, however that ends: the end of its input is the end of the test, and then it stops

@@ -94,7 +94,8 @@ impl<'a> Content<'a> {
 
     fn transition_fault(&self) -> Option<Fault> {
         let tells = |key: &str| key.starts_with("from") || key.starts_with("to");
-        (!self.0.members().is_some_and(|mut members| members.any(|(key, _)| tells(&key)))).then(|| missing(&["from", "to"], "a state"))
+        (!self.0.members().is_some_and(|mut members| members.any(|(key, _)| tells(&key))))
+            .then(|| missing(&["from", "to"], "a state"))
     }
 
     /// The first of the keys that is there must have the kind.
@@ -243,13 +244,9 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_refused() {
-        for (text, kind) in [
-            ("[]", "an array"),
-            ("1", "a number"),
-            ("null", "null"),
-            ("true", "a boolean"),
-            (r#""{}""#, "a string"),
-        ] {
+        for (text, kind) in
+            [("[]", "an array"), ("1", "a number"), ("null", "null"), ("true", "a boolean"), (r#""{}""#, "a string")]
+        {
             assert_eq!(fault_of("status_update", text), Some(format!(": must be an object, not {kind}")));
         }
     }
