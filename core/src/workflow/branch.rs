@@ -4,6 +4,7 @@ use super::block_type::Role;
 use super::read::{Block, Edge, kind_of};
 use super::reference::reference_form;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// Most rows of a condition or a router: each needs a priority of its own.
 pub const MAX_ROWS: usize = 300;
@@ -41,7 +42,8 @@ impl Rows {
     pub(super) fn of(block: &Block, role: Role, edges: &[&Edge]) -> Rows {
         let key = if role == Role::Router { "routes" } else { "conditions" };
         let mut rows = Rows::default();
-        match block.fields.get(key).map(listed) {
+        let field = block.fields.get(key);
+        match field.as_ref().map(listed) {
             None => {}
             Some(Ok(listed)) => rows.rows = listed.iter().map(row).collect(),
             Some(Err(reason)) => rows.unreadable = Some(reason),
@@ -119,17 +121,18 @@ impl Rows {
 }
 
 /// A list that is an array, or JSON text of one.
-pub(super) fn listed(value: &Value) -> Result<Vec<Value>, String> {
+pub(super) fn listed(value: &Value) -> Result<Cow<'_, [Value]>, String> {
+    let none = Cow::Borrowed(<&[Value]>::default());
     match value {
-        Value::Array(elements) => Ok(elements.clone()),
-        Value::String(text) if text.trim().is_empty() => Ok(Vec::new()),
+        Value::Array(elements) => Ok(Cow::Borrowed(elements)),
+        Value::String(text) if text.trim().is_empty() => Ok(none),
         Value::String(text) => match serde_json::from_str(text) {
-            Ok(Value::Array(elements)) => Ok(elements),
-            Ok(Value::Null) => Ok(Vec::new()),
+            Ok(Value::Array(elements)) => Ok(Cow::Owned(elements)),
+            Ok(Value::Null) => Ok(none),
             Ok(other) => Err(format!("JSON text of {}, not of an array", kind_of(&other))),
             Err(error) => Err(format!("text that is no JSON: {error}")),
         },
-        Value::Null => Ok(Vec::new()),
+        Value::Null => Ok(none),
         other => Err(format!("{}, not an array", kind_of(other))),
     }
 }

@@ -79,34 +79,34 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// What a talking block says, with references as they are; empty if it says nothing.
-pub(super) fn prompt(block: &Block) -> String {
+pub(super) fn prompt(kind: &str, fields: &Map<String, Value>) -> String {
     let mut parts: Vec<String> = Vec::new();
-    if let Some(Ok(messages)) = block.fields.get("messages").map(listed) {
+    if let Some(Ok(messages)) = fields.get("messages").map(listed) {
         parts.extend(messages.iter().filter_map(|message| message.get("content")).map(plain_text));
     }
-    let fields = ["systemPrompt", "context", "userPrompt", "prompt", "message", "description", "content"];
+    let texts = ["systemPrompt", "context", "userPrompt", "prompt", "message", "description", "content"];
     if parts.iter().all(|part| part.trim().is_empty()) {
-        parts = fields.iter().filter_map(|key| block.fields.get(*key)).map(plain_text).collect();
+        parts = texts.iter().filter_map(|key| fields.get(*key)).map(plain_text).collect();
     }
-    if block.kind == "human_in_the_loop" {
-        parts.extend(labelled_rows(block, "builderData"));
-        parts.extend(labelled_rows(block, "inputFormat"));
+    if kind == "human_in_the_loop" {
+        parts.extend(labelled_rows(fields, "builderData"));
+        parts.extend(labelled_rows(fields, "inputFormat"));
     }
     let parts: Vec<&str> = parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty()).collect();
     parts.join("\n\n")
 }
 
 /// What a response gives back.
-pub(super) fn response(block: &Block) -> String {
-    match block.fields.get("data").filter(|data| !is_empty(data)) {
+pub(super) fn response(fields: &Map<String, Value>) -> String {
+    match fields.get("data").filter(|data| !is_empty(data)) {
         Some(data) => plain_text(data).trim().to_owned(),
-        None => labelled_rows(block, "builderData").unwrap_or_default(),
+        None => labelled_rows(fields, "builderData").unwrap_or_default(),
     }
 }
 
 /// Rows `{name, value}` as lines.
-fn labelled_rows(block: &Block, key: &str) -> Option<String> {
-    let rows = listed(block.fields.get(key)?).ok()?;
+fn labelled_rows(fields: &Map<String, Value>, key: &str) -> Option<String> {
+    let rows = listed(fields.get(key)?).ok()?;
     let line = |row: &Value| {
         let name = row.get("name")?.as_str()?.trim().to_owned();
         let value = row.get("value").filter(|value| !is_empty(value)).map(plain_text);
@@ -121,7 +121,8 @@ fn labelled_rows(block: &Block, key: &str) -> Option<String> {
 
 /// The inputs that a trigger declares.
 pub(super) fn inputs(block: &Block) -> Option<Value> {
-    let rows = listed(block.fields.get("inputFormat")?).ok()?;
+    let format = block.fields.get("inputFormat")?;
+    let rows = listed(&format).ok()?;
     let declared: Vec<Value> = rows
         .iter()
         .filter_map(|row| {
@@ -139,8 +140,12 @@ pub(super) fn inputs(block: &Block) -> Option<Value> {
 }
 
 /// The tool that a tool state calls, and its links to the host.
-pub(super) fn tool(block: &Block, tools: &Map<String, Value>) -> (String, Map<String, Value>) {
-    let links = links(&block.kind, &block.fields, &block.data);
+pub(super) fn tool(
+    block: &Block,
+    fields: &Map<String, Value>,
+    tools: &Map<String, Value>,
+) -> (String, Map<String, Value>) {
+    let links = links(&block.kind, fields, &block.data);
     (named_tool(&links, tools).unwrap_or_else(|| tool_id(&block.kind, &links)), links)
 }
 
@@ -181,14 +186,14 @@ fn links(kind: &str, fields: &Map<String, Value>, data: &Map<String, Value>) -> 
 
 /// The tools that an agent may use.
 pub(super) fn agent_tools(
-    block: &Block,
+    fields: &Map<String, Value>,
     cleaner: &mut Cleaner<'_>,
     tools_by_id: &Map<String, Value>,
 ) -> Result<Vec<Value>, String> {
-    let Some(value) = block.fields.get("tools") else { return Ok(Vec::new()) };
+    let Some(value) = fields.get("tools") else { return Ok(Vec::new()) };
     let none = Map::new();
     let mut tools = Vec::new();
-    for tool in listed(value)? {
+    for tool in listed(value)?.iter() {
         let Some(tool) = tool.as_object() else { continue };
         if tool.get("usageControl").and_then(Value::as_str) == Some("none") {
             continue;

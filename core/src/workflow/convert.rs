@@ -277,7 +277,8 @@ impl Converter<'_> {
             }
             Role::Router | Role::TargetRouter => {
                 let key = if role == Role::Router { "context" } else { "prompt" };
-                let context = block.fields.get(key).and_then(Value::as_str).unwrap_or_default();
+                let context = block.fields.get(key);
+                let context = context.as_ref().and_then(Value::as_str).unwrap_or_default();
                 let context = cleaner.plain(key, &self.references.text(context));
                 let what = format!("which route of {wanted:?} fits");
                 let text = if context.trim().is_empty() { what } else { format!("{what}: {}", context.trim()) };
@@ -311,7 +312,8 @@ impl Converter<'_> {
         cleaner: &mut Cleaner,
     ) {
         state.state_type = StateType::Chat;
-        let prompt = cleaner.plain("prompt", &content::prompt(block));
+        let mut fields = block.fields.all();
+        let prompt = cleaner.plain("prompt", &content::prompt(&block.kind, &fields));
         let (mut template, cut) = self.references.template_of_at_most(&prompt, MAX_PROMPT);
         if template.trim().is_empty() {
             self.warnings.of_block(Code::MissingPrompt, &block.id, "the block says nothing; its name is the prompt");
@@ -323,7 +325,7 @@ impl Converter<'_> {
             metadata.insert("full_prompt".to_owned(), json!(self.references.template(&prompt)));
         }
         state.prompt = Some(template);
-        match content::agent_tools(block, cleaner, self.tools) {
+        match content::agent_tools(&fields, cleaner, self.tools) {
             Ok(tools) if tools.is_empty() => {}
             Ok(tools) => {
                 metadata.insert("tools".to_owned(), Value::Array(tools));
@@ -341,9 +343,8 @@ impl Converter<'_> {
             "content",
             "tools",
         ];
-        let settings = block.fields.iter().filter(|(key, _)| !told.contains(&key.as_str()));
-        let settings: Map<_, _> = settings.map(|(key, value)| (key.clone(), value.clone())).collect();
-        let settings = cleaner.object(&settings);
+        fields.retain(|key, _| !told.contains(&key.as_str()));
+        let settings = cleaner.object(&fields);
         if !settings.is_empty() {
             metadata.insert("settings".to_owned(), Value::Object(settings));
         }
@@ -357,7 +358,8 @@ impl Converter<'_> {
         cleaner: &mut Cleaner,
     ) {
         state.state_type = StateType::Final;
-        let response = cleaner.plain("data", &content::response(block));
+        let mut fields = block.fields.all();
+        let response = cleaner.plain("data", &content::response(&fields));
         let (template, cut) = self.references.template_of_at_most(&response, MAX_PROMPT);
         if cut {
             let message = format!("the response has {MAX_PROMPT} characters; all of it is in the state's metadata");
@@ -366,9 +368,8 @@ impl Converter<'_> {
         }
         state.prompt = Some(template).filter(|template| !template.trim().is_empty());
         let told = ["data", "builderData", "dataMode"];
-        let settings = block.fields.iter().filter(|(key, _)| !told.contains(&key.as_str()));
-        let settings: Map<_, _> = settings.map(|(key, value)| (key.clone(), value.clone())).collect();
-        let settings = cleaner.object(&settings);
+        fields.retain(|key, _| !told.contains(&key.as_str()));
+        let settings = cleaner.object(&fields);
         if !settings.is_empty() {
             metadata.insert("settings".to_owned(), Value::Object(settings));
         }
@@ -383,11 +384,12 @@ impl Converter<'_> {
             };
             self.warnings.of_block(Code::UnknownType, &block.id, message);
         }
-        let (tool_id, links) = content::tool(block, self.tools);
+        let fields = block.fields.all();
+        let (tool_id, links) = content::tool(block, &fields, self.tools);
         let tool_id = self.references.text(&tool_id);
         state.tool_id = Some(self.shortened(block, tool_id, MAX_TOOL_ID));
         let mut config = Map::new();
-        let mut arguments = cleaner.object(&block.fields);
+        let mut arguments = cleaner.object(&fields);
         if self.tools.contains_key(links.get("mcp_server_id").and_then(Value::as_str).unwrap_or_default()) {
             // The tool is the server's, so it takes the rest.
             arguments.retain(|key, _| !matches!(key.as_str(), "server" | "serverId"));

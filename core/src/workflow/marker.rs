@@ -34,7 +34,9 @@ impl Marker {
     /// The marker of a block that is as it was made; `None` for any other.
     pub(super) fn of(block: &Block) -> Option<Marker> {
         let data = block.data.get(KEY)?.as_object()?;
-        if data.get("seen")?.as_str()? != seen(&block.kind, block.name.as_deref().unwrap_or_default(), &block.fields) {
+        if data.get("seen")?.as_str()?
+            != seen(&block.kind, block.name.as_deref().unwrap_or_default(), &block.fields.all())
+        {
             return None;
         }
         let part = match data.get("part")?.as_str()? {

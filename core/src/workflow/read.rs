@@ -36,7 +36,7 @@ pub(super) struct Block<'d> {
     pub(super) is_trigger: bool,
     pub(super) retry: Option<Value>,
     /// Values of the sub-blocks.
-    pub(super) fields: Object,
+    pub(super) fields: Fields<'d>,
     pub(super) data: Object,
     /// Id of the container that the document names.
     pub(super) parent: Option<Cow<'d, str>>,
@@ -123,12 +123,16 @@ fn read_blocks<'d>(state: Node<'d>, path: &str, workflow: &mut Workflow<'d>) -> 
     if let Some(blocks) = blocks.and_then(Node::members) {
         bound(blocks.len(), MAX_BLOCKS, "blocks", &path)?;
         workflow.blocks.reserve_exact(blocks.len());
-        // Whatever the form of the document, the same of several faults is told.
-        let mut blocks: Vec<_> = blocks.collect();
-        blocks.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut faults = Vec::new();
         for (id, block) in blocks {
-            let block = read_block(block, Some(id.clone()), &|| member(&path, &id))?;
-            workflow.blocks.push(block);
+            match read_block(block, Some(id.clone()), &|| member(&path, &id)) {
+                Ok(block) => workflow.blocks.push(block),
+                Err(fault) => faults.push((id, fault)),
+            }
+        }
+        // Whatever the form of the document, the same of several faults is told.
+        if let Some((_, fault)) = faults.into_iter().min_by(|(a, _), (b, _)| a.cmp(b)) {
+            return Err(fault);
         }
     } else if let Some(blocks) = blocks.and_then(Node::elements) {
         bound(blocks.len(), MAX_BLOCKS, "blocks", &path)?;
@@ -215,7 +219,7 @@ fn read_block<'d>(block: Node<'d>, id: Option<Cow<'d, str>>, at: &impl Fn() -> S
     let parent = trimmed_text(data.and_then(|data| data.get("parentId"))).or_else(|| trimmed_text(parts.parent));
     let enabled = flag(parts.enabled, "enabled", at)?.unwrap_or(true);
     let is_trigger = flag(parts.is_trigger, "triggerMode", at)?.unwrap_or(false);
-    let fields = read_fields(&parts, at)?;
+    let fields = Fields::of(&parts, at)?;
     let retry = parts.retry.filter(|retry| retry.members().is_some());
     Ok(Block {
         id,
@@ -233,27 +237,49 @@ fn read_block<'d>(block: Node<'d>, id: Option<Cow<'d, str>>, at: &impl Fn() -> S
 }
 
 /// The values of the sub-blocks: `subBlocks: {key: {value}}`, or `config: {params: {key: value}}` as the executor has
-/// them, or `config: {key: value}` as some templates do.
-fn read_fields(parts: &Parts<'_>, at: &impl Fn() -> String) -> Result<Object, Fault> {
-    let config = optional_object(parts.config, "config", at)?;
-    let params = config.and_then(|config| config.get("params")).filter(|params| params.members().is_some());
-    let fields = optional_object(parts.fields, "subBlocks", at)?;
-    let mut read = Map::new();
-    for (key, field) in params.or(config).into_iter().chain(fields).filter_map(Node::members).flatten() {
-        read.insert(key.into_owned(), field_value(field)?);
-    }
-    read.retain(|_, value| !value.is_null());
-    Ok(read)
+/// them, or `config: {key: value}` as some templates do. They are made when they are asked for, so that those of ten
+/// thousand blocks are not there at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields<'d> {
+    params: Option<Node<'d>>,
+    fields: Option<Node<'d>>,
 }
 
-fn field_value(field: Node<'_>) -> Result<Value, Fault> {
-    if let Some(value) = field.get("value") {
-        return value.value().map_err(unreadable);
+impl<'d> Fields<'d> {
+    fn of(parts: &Parts<'d>, at: &impl Fn() -> String) -> Result<Self, Fault> {
+        let config = optional_object(parts.config, "config", at)?;
+        let params = config.and_then(|config| config.get("params")).filter(|params| params.members().is_some());
+        let fields = Fields { params: params.or(config), fields: optional_object(parts.fields, "subBlocks", at)? };
+        for (_, field) in fields.members() {
+            field_value(field).map_or(Ok(()), Node::check_depth).map_err(unreadable)?;
+        }
+        Ok(fields)
     }
-    if field.get("type").is_some() && field.get("id").is_some() {
-        return Ok(Value::Null);
+
+    /// Later ones take the place of earlier ones of the same key.
+    fn members(self) -> impl Iterator<Item = (Cow<'d, str>, Node<'d>)> {
+        self.params.into_iter().chain(self.fields).filter_map(Node::members).flatten()
     }
-    field.value().map_err(unreadable)
+
+    pub(super) fn all(self) -> Object {
+        let mut all: Object = self.members().map(|(key, field)| (key.into_owned(), made(field))).collect();
+        all.retain(|_, value| !value.is_null());
+        all
+    }
+
+    pub(super) fn get(self, key: &str) -> Option<Value> {
+        let field = [self.fields, self.params].into_iter().flatten().find_map(|fields| fields.get(key))?;
+        Some(made(field)).filter(|value| !value.is_null())
+    }
+}
+
+/// What its depth has been checked of.
+fn made(field: Node<'_>) -> Value {
+    field_value(field).and_then(|value| value.value().ok()).unwrap_or_default()
+}
+
+fn field_value(field: Node<'_>) -> Option<Node<'_>> {
+    field.get("value").or_else(|| (field.get("type").is_none() || field.get("id").is_none()).then_some(field))
 }
 
 fn place(position: Option<Node<'_>>) -> (f64, f64) {
