@@ -36,6 +36,19 @@ pub(crate) enum Key<'a> {
     Null,
 }
 
+/// Why something was not found.
+pub(crate) enum Unfound {
+    Error(Box<ErrorReport>),
+    /// Only a query can tell what the current role sees of it.
+    Query,
+}
+
+impl From<ErrorReport> for Unfound {
+    fn from(error: ErrorReport) -> Self {
+        Unfound::Error(Box::new(error))
+    }
+}
+
 /// What is known of a source, as of a number of changes.
 #[derive(Clone)]
 struct Known {
@@ -88,6 +101,12 @@ pub(crate) struct Finder {
     table: PgRelation,
     layout: Rc<Layout>,
     is_restricted: bool,
+}
+
+impl Source {
+    pub(crate) fn finder(&'static self) -> Result<Finder, Unfound> {
+        Finder::of(self)?.ok_or(Unfound::Query)
+    }
 }
 
 impl Finder {
@@ -265,11 +284,13 @@ impl Rows<'_> {
     /// The value of a column by its place in the source, which `T` must be the type of.
     pub(crate) fn get<T: FromDatum>(&self, column: usize) -> Option<T> {
         let number = *self.finder.layout.columns.get(column)?;
-        let mut is_null = false;
+        let n = usize::try_from(number).ok()?.checked_sub(1)?;
         // SAFETY: the slot holds a row of the table, which has the column; a datum that is copied outlives the slot.
         unsafe {
-            let datum = pg_sys::slot_getattr(self.slot, number.into(), &raw mut is_null);
-            T::from_datum(datum, is_null)
+            if (*self.slot).tts_nvalid < number {
+                pg_sys::slot_getsomeattrs_int(self.slot, number.into());
+            }
+            T::from_datum(*(*self.slot).tts_values.add(n), *(*self.slot).tts_isnull.add(n))
         }
     }
 

@@ -148,6 +148,11 @@ pgrx::impl_sql_translatable!(JsonbOut, "jsonb");
 pub(crate) struct JsonbMade(Result<Vec<u8>, JsonbOut>);
 
 impl JsonbMade {
+    /// Of its binary form.
+    pub(crate) fn written(bytes: Vec<u8>) -> Self {
+        JsonbMade(Ok(bytes))
+    }
+
     pub(crate) fn of<'v>(document: impl Into<Tree<'v>>) -> Self {
         let document = document.into();
         JsonbMade(write(&document).ok_or_else(|| JsonbOut(document.to_value().to_string())))
@@ -180,6 +185,22 @@ unsafe impl BoxRet for JsonbMade {
 }
 
 pgrx::impl_sql_translatable!(JsonbMade, "jsonb");
+
+/// A `json` result from its text, in the encoding of the database.
+pub(crate) struct JsonText(pub(crate) Vec<u8>);
+
+// SAFETY: a json is its text, behind the header that every varlena has.
+unsafe impl BoxRet for JsonText {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
+        match self.0.as_slice().into_datum() {
+            // SAFETY: the datum is of the type that the function is declared to return.
+            Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
+            None => fcinfo.return_null(),
+        }
+    }
+}
+
+pgrx::impl_sql_translatable!(JsonText, "json");
 
 #[cfg(any(test, feature = "pg_test"))]
 #[pg_schema]

@@ -28,6 +28,7 @@ mod owner;
 mod parent;
 mod pii;
 mod query;
+mod record;
 mod row;
 mod setting;
 mod settled;
@@ -57,7 +58,9 @@ extension_sql_file!(
         template_variables,
         missing_variables,
         mentioned_terms,
-        context_document,
+        search_configuration,
+        session_context,
+        session_context_json,
         json_schema_violations,
         canned_response_score
     ]

@@ -54,10 +54,10 @@ impl Query {
         self.ask(arguments, |value| unsafe { String::from_datum(value, false) }).map(Option::flatten)
     }
 
-    /// The `jsonb` that the query gives, likewise.
-    pub(crate) fn jsonb(&self, arguments: &[Option<pg_sys::Datum>]) -> Result<Option<Vec<u8>>, ErrorReport> {
+    /// The bytes of the `jsonb` or the text that the query gives, likewise.
+    pub(crate) fn bytes(&self, arguments: &[Option<pg_sys::Datum>]) -> Result<Option<Vec<u8>>, ErrorReport> {
         let _path = safe_path();
-        // SAFETY: the query gives a jsonb, which is copied.
+        // SAFETY: the query gives a varlena, which is copied.
         let read = |value| unsafe { Jsonb::from_datum(value, false) }.map(|document| document.source().to_vec());
         self.ask(arguments, read).map(Option::flatten)
     }

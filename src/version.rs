@@ -177,6 +177,12 @@ impl Version {
     }
 }
 
+impl Version {
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.0) << 64 | u128::from(self.1)).to_be_bytes()
+    }
+}
+
 impl std::fmt::Display for Version {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(to, "{:016x}{:016x}", self.0, self.1)

@@ -36,6 +36,7 @@ fn assert_refused(connection: &mut Connection, sql: &str, sqlstate: &str) {
 
 const READING: &[&str] = &[
     "SELECT parlant.session_context(:session1)",
+    "SELECT parlant.session_context_json(:session1)",
     "SELECT parlant.session_guidelines(:session1)",
     "SELECT parlant.session_variables(:session1)",
     "SELECT parlant.find_terms(:agent1, 'n')",
@@ -92,6 +93,7 @@ fn other_workspaces_look_as_if_they_were_not_there() {
     enter(&mut connection, "ann");
     for sql in [
         "SELECT parlant.session_context(:rival_session)",
+        "SELECT parlant.session_context_json(:rival_session)",
         "SELECT parlant.session_guidelines(:rival_session)",
         "SELECT parlant.session_variables(:rival_session)",
         "SELECT parlant.find_terms(:rival_agent, 'n')",
@@ -119,6 +121,7 @@ fn customers_see_no_rows_of_variables_no_tools_and_no_knowledge() {
     assert_eq!(variables, "{}");
     for sql in [
         "SELECT parlant.session_context(:session1)",
+        "SELECT parlant.session_context_json(:session1)",
         "SELECT parlant.agent_tools(:agent1)",
         "SELECT parlant.find_terms(:agent1, 'n')",
         "SELECT parlant.search_knowledge(:agent1, 'refunds')",

@@ -37,6 +37,16 @@ fn text(connection: &mut Connection, sql: &str) -> String {
     connection.value(&with_ids(sql))
 }
 
+/// The context of session 1, which is the same in either form and by queries alone.
+#[track_caller]
+fn context(connection: &mut Connection) -> String {
+    let found = text(connection, CONTEXT);
+    for same in ["session_context_json(:session1)", "session_context_by_query(:session1, 20)"] {
+        assert_eq!(text(connection, &format!("SELECT parlant.{same}::text")), found, "{same}");
+    }
+    found
+}
+
 /// The single query for a member of the context.
 const SINGLE_QUERIES: &[(&str, &str)] = &[
     ("guidelines", "SELECT jsonb_agg(to_jsonb(g)) FROM parlant.session_guidelines(:session1) AS g"),
@@ -70,6 +80,50 @@ fn the_context_is_what_the_single_queries_give() {
             text(&mut connection, &format!("SELECT (parlant.session_context(:session1, 4) #> '{{{member}}}')::text"));
         assert_eq!(member, single, "{query}");
         assert!(!["null", "[]", "{}"].contains(&member.as_str()), "{query} gives nothing to compare");
+    }
+}
+
+/// What makes contexts that are hard to write.
+const PECULIARITIES: &[&str] = &[
+    r#"UPDATE parlant.parlant_session SET variables = '{"b": 1.50, "a": -0.00001, "cc": [1e30, {"k": "\"\\/\b\f\n\r\t\u0001\u007fé"}], "": null}'
+       WHERE id = :session1"#,
+    "UPDATE parlant.parlant_agent SET custom_config = NULL, name = repeat('ä\"', 50) WHERE id = :agent1",
+    "INSERT INTO parlant.parlant_variable (workspace_id, agent_id, customer_id, key, value, scope, is_private) VALUES
+         ('acme', :agent1, 'ada', 'x', '7', 'customer', true), ('acme', NULL, NULL, 'x', '8', 'global', false),
+         ('acme', NULL, NULL, 'name', '\"Ada\"', 'global', false)",
+    "UPDATE parlant.parlant_variable SET is_private = true",
+    "UPDATE parlant.parlant_session SET customer_id = NULL, locale = 'de-DE', title = E'\\ \n\x01', tags = NULL WHERE id = :session1",
+    r#"UPDATE parlant.parlant_canned_response SET conditions = '["v > 0", "she is angry"]', tags = '["tea", 1, null]'"#,
+    "UPDATE parlant.parlant_canned_response SET enabled = false WHERE template LIKE 'Tea%'",
+    "UPDATE parlant.parlant_canned_response SET requires_exact_match = true, template = template || '{{ v / 0 }}'",
+    "UPDATE parlant.parlant_journey_transition SET condition_kind = 'expression',
+         condition = 'session.mode == \"auto\" && journey.title != message && absent.member == v'",
+    "UPDATE parlant.parlant_journey_transition SET condition = 'v + \"\" > (', condition_kind = 'expression'",
+    "UPDATE parlant.parlant_journey_state SET tool_config = '{\"n\": [0.10]}' WHERE id = :ask1",
+    r#"SELECT parlant.append_event(:session1, 'customer_message', '{"message": "black\ttea", "n": [1e3, 0.0]}')"#,
+    r#"SELECT parlant.append_event(:session1, 'customer_message', '{"content": "Coffee"}', metadata => '{"m": true}')"#,
+    "UPDATE parlant.parlant_session SET variables = jsonb_build_object('deep', (repeat('[', 300) || repeat(']', 300))::jsonb,
+         'large', '1e400'::jsonb) WHERE id = :session1",
+    "UPDATE parlant.parlant_session SET current_state_id = NULL WHERE id = :session1",
+    "DELETE FROM parlant.parlant_journey",
+    "DELETE FROM parlant.parlant_guideline; DELETE FROM parlant.parlant_term; DELETE FROM parlant.parlant_canned_response",
+];
+
+#[test]
+fn the_context_is_the_same_in_either_form_and_by_queries() {
+    let mut connection = world();
+    let mut before = context(&mut connection);
+    for change in PECULIARITIES {
+        run(&mut connection, change);
+        let after = context(&mut connection);
+        assert!(after != before, "{change}");
+        before = after;
+    }
+    for setting in
+        ["timezone = 'Asia/Kolkata'", "extra_float_digits = 0", "datestyle = 'German'", "bytea_output = escape"]
+    {
+        connection.run(&format!("SET {setting}"));
+        context(&mut connection);
     }
 }
 
@@ -165,15 +219,15 @@ const CHANGES: &[&str] = &[
 fn a_connection_that_has_read_the_context_before_reads_what_another_one_reads() {
     let mut used = world();
     let mut writer = used.another();
-    let mut before = text(&mut used, CONTEXT);
+    let mut before = context(&mut used);
     for change in CHANGES {
         run(&mut writer, change);
-        let after = text(&mut used, CONTEXT);
-        assert_eq!(after, text(&mut used.another(), CONTEXT), "{change}");
+        let after = context(&mut used);
+        assert_eq!(after, context(&mut used.another()), "{change}");
         assert_ne!(after, before, "{change}");
         for _ in 0..2 {
             writer.run("SELECT pg_current_xact_id()");
-            assert_eq!(text(&mut used, CONTEXT), after, "{change}");
+            assert_eq!(context(&mut used), after, "{change}");
         }
         before = after;
     }
@@ -181,7 +235,7 @@ fn a_connection_that_has_read_the_context_before_reads_what_another_one_reads() 
         ["VACUUM FULL parlant.parlant_guideline", "CLUSTER parlant.parlant_term USING parlant_term_name_key"]
     {
         run(&mut writer, rewriting);
-        assert_eq!(text(&mut used, CONTEXT), before, "{rewriting}");
+        assert_eq!(context(&mut used), before, "{rewriting}");
     }
     run(&mut writer, "UPDATE parlant.parlant_agent SET deleted_at = now() WHERE id = :agent1");
     used.assert_refused(&with_ids(CONTEXT), "P0002");
@@ -190,20 +244,20 @@ fn a_connection_that_has_read_the_context_before_reads_what_another_one_reads() 
 #[test]
 fn a_transaction_reads_its_own_changes_until_they_are_rolled_back() {
     let mut connection = world();
-    let before = text(&mut connection, CONTEXT);
+    let before = context(&mut connection);
     for change in CHANGES {
         connection.run("BEGIN; SELECT pg_current_xact_id()");
-        assert_eq!(text(&mut connection, CONTEXT), before);
+        assert_eq!(context(&mut connection), before);
         connection.run("SAVEPOINT one");
         run(&mut connection, change);
-        let changed = text(&mut connection, CONTEXT);
+        let changed = context(&mut connection);
         assert_ne!(changed, before, "{change}");
         connection.run("ROLLBACK TO one");
-        assert_eq!(text(&mut connection, CONTEXT), before, "{change}");
+        assert_eq!(context(&mut connection), before, "{change}");
         run(&mut connection, change);
-        assert_ne!(text(&mut connection, CONTEXT), before, "{change}");
+        assert_ne!(context(&mut connection), before, "{change}");
         connection.run("ROLLBACK");
-        assert_eq!(text(&mut connection, CONTEXT), before, "{change}");
+        assert_eq!(context(&mut connection), before, "{change}");
     }
 }
 
@@ -213,16 +267,16 @@ fn a_snapshot_goes_on_showing_the_context_that_it_has_shown() {
         let mut connection = world();
         let mut writer = connection.another();
         connection.run(&format!("BEGIN ISOLATION LEVEL {level}"));
-        let before = text(&mut connection, CONTEXT);
+        let before = context(&mut connection);
         for change in CHANGES.iter().filter(|change| change.contains("parlant.parlant_") && !change.contains("TABLE")) {
             if change.starts_with("TRUNCATE") {
                 continue;
             }
             run(&mut writer, change);
-            assert_eq!(text(&mut connection, CONTEXT), before, "{level}: {change}");
+            assert_eq!(context(&mut connection), before, "{level}: {change}");
         }
         connection.run("COMMIT");
-        assert_eq!(text(&mut connection, CONTEXT), text(&mut writer, CONTEXT));
+        assert_eq!(context(&mut connection), context(&mut writer));
     }
 }
 
@@ -235,14 +289,14 @@ fn what_is_kept_for_one_is_not_shown_to_another_who_sees_less() {
            CREATE ROLE "bare of {database}"; GRANT USAGE ON SCHEMA parlant TO "bare of {database}";
            GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA parlant TO "bare of {database}""#
     ));
-    let as_owner = text(&mut connection, CONTEXT);
+    let as_owner = context(&mut connection);
     let enter = |connection: &mut Connection, role: &str, call: &str| {
         connection.run(&format!(r#"BEGIN; SET LOCAL ROLE "{role} of {database}"; SELECT {call}"#));
     };
     let user = "parlant.enter_workspace('acme', 'ann')";
 
     enter(&mut connection, "app", user);
-    assert_eq!(text(&mut connection, CONTEXT), as_owner);
+    assert_eq!(context(&mut connection), as_owner);
     connection.run("ROLLBACK");
     enter(&mut connection, "app", "parlant.enter_workspace_as_customer('acme', 'ada')");
     connection.assert_refused(&with_ids(CONTEXT), "P0002");
@@ -270,14 +324,14 @@ fn what_is_kept_for_one_is_not_shown_to_another_who_sees_less() {
     ] {
         connection.run(&format!("CREATE POLICY own ON parlant.{table} {policy}"));
         enter(&mut connection, "app", user);
-        let kept = text(&mut connection, CONTEXT);
+        let kept = context(&mut connection);
         connection.run("ROLLBACK");
         let mut fresh = connection.another();
         enter(&mut fresh, "app", user);
-        assert_eq!(kept, text(&mut fresh, CONTEXT), "{table}");
+        assert_eq!(kept, context(&mut fresh), "{table}");
         fresh.run("ROLLBACK");
         assert_eq!(kept == as_owner, table == "parlant_guideline", "{table}");
         connection.run(&format!("DROP POLICY own ON parlant.{table}"));
     }
-    assert_eq!(text(&mut connection, CONTEXT), as_owner);
+    assert_eq!(context(&mut connection), as_owner);
 }

@@ -34,6 +34,7 @@ const READING: &[&str] = &[
     "render_template('{{ a }}', '{\"a\": 1}')",
     "search_knowledge(:agent1, 'refunds')",
     "session_context(:session1)",
+    "session_context_json(:session1)",
     "session_guidelines(:session1)",
     "session_transcript(:session1)",
     "session_variables(:session1)",

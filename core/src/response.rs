@@ -2,18 +2,19 @@
 
 use crate::condition::{Condition, Outcome, Variables};
 use serde_json::Value;
-use std::collections::HashSet;
 
 /// What is looked for.
 pub struct Query {
     text: String,
+    /// In order.
     words: Vec<String>,
 }
 
 /// A canned response in the form in which it is compared.
 pub struct Response {
     text: String,
-    words: HashSet<String>,
+    /// In order.
+    words: Vec<String>,
     tags: Vec<Tag>,
     /// None is a condition that is no expression.
     conditions: Vec<Option<Condition>>,
@@ -40,7 +41,8 @@ impl Query {
         if text.is_empty() {
             return Ok(None);
         }
-        let words = words(&text)?;
+        let mut words = words(&text)?;
+        words.sort_unstable();
         Ok(Some(Query { text, words }))
     }
 }
@@ -58,7 +60,8 @@ impl Response {
             Ok(Tag { words: words(&text)?, text: text.trim_matches(' ').to_lowercase() })
         };
         let tags = tags.iter().map(tag).collect::<Result<Vec<_>, E>>()?;
-        let words: HashSet<_> = words(template)?.into_iter().collect();
+        let mut words = words(template)?;
+        words.sort_unstable();
         let texts = template.len() + tags.iter().map(|tag| tag.text.len()).sum::<usize>();
         Ok(Response {
             text: normal(template),
@@ -73,6 +76,12 @@ impl Response {
     #[must_use]
     pub fn size(&self) -> usize {
         self.size
+    }
+
+    /// Whether variables make a difference.
+    #[must_use]
+    pub fn has_conditions(&self) -> bool {
+        !self.conditions.is_empty()
     }
 
     /// From 0 to 1; none if it does not fit. Without variables no condition can be judged.
@@ -110,12 +119,18 @@ impl Response {
     }
 
     fn shared_words(&self, query: &Query) -> Part {
-        let count = query.words.iter().filter(|word| self.words.contains(*word)).count();
+        let mut own = self.words.iter().peekable();
+        let is_shared = |word: &&String| {
+            while own.next_if(|own| own < word).is_some() {}
+            own.peek() == Some(word)
+        };
+        let count = query.words.iter().filter(is_shared).count();
         Part { count, of: query.words.len() }
     }
 
     fn tags_in(&self, query: &Query) -> Part {
-        let is_said = |tag: &&Tag| !tag.words.is_empty() && tag.words.iter().all(|word| query.words.contains(word));
+        let is_said =
+            |tag: &&Tag| !tag.words.is_empty() && tag.words.iter().all(|word| query.words.binary_search(word).is_ok());
         Part { count: self.tags.iter().filter(is_said).count(), of: self.tags.len() }
     }
 }

@@ -7,8 +7,6 @@ COMMENT ON FUNCTION parlant.template_variables(text) IS
     'column if the template is broken.';
 COMMENT ON FUNCTION parlant.missing_variables(text, jsonb) IS
     'What rendering a template with these variables lacks, as a JSON array of paths; NULL where it fails otherwise.';
-COMMENT ON FUNCTION parlant.context_document(text, uuid, uuid, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb) IS
-    'Internal: the parts of a context in one document, with guidelines and tools. Call session_context.';
 COMMENT ON FUNCTION parlant.json_schema_violations(jsonb, jsonb) IS
     'Every rule of a JSON Schema that a document breaks, at most 100, each with a JSON Pointer to what is wrong.';
 COMMENT ON FUNCTION parlant.canned_response_score(text, jsonb, jsonb, integer, boolean, text, oid, jsonb) IS
@@ -303,15 +301,7 @@ COMMENT ON FUNCTION parlant.record_guideline_match(uuid, uuid) IS
     'another; refresh_totals() counts.';
 
 CREATE FUNCTION parlant.search_configuration(locale text) RETURNS regconfig
-    LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT CASE split_part(locale, '-', 1)
-        WHEN 'ar' THEN 'arabic' WHEN 'da' THEN 'danish' WHEN 'de' THEN 'german' WHEN 'el' THEN 'greek' WHEN 'en' THEN 'english'
-        WHEN 'es' THEN 'spanish' WHEN 'fi' THEN 'finnish' WHEN 'fr' THEN 'french' WHEN 'ga' THEN 'irish'
-        WHEN 'hu' THEN 'hungarian' WHEN 'id' THEN 'indonesian' WHEN 'it' THEN 'italian' WHEN 'lt' THEN 'lithuanian'
-        WHEN 'ne' THEN 'nepali' WHEN 'nl' THEN 'dutch' WHEN 'no' THEN 'norwegian' WHEN 'nb' THEN 'norwegian'
-        WHEN 'pt' THEN 'portuguese' WHEN 'ro' THEN 'romanian' WHEN 'ru' THEN 'russian' WHEN 'sv' THEN 'swedish'
-        WHEN 'ta' THEN 'tamil' WHEN 'tr' THEN 'turkish' ELSE 'simple' END::regconfig
-$$;
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'search_configuration_wrapper';
 COMMENT ON FUNCTION parlant.search_configuration(text) IS
     'Internal: the text search configuration for a language tag.';
 
@@ -416,7 +406,7 @@ CREATE FUNCTION parlant.message_text(content jsonb) RETURNS text
 $$;
 COMMENT ON FUNCTION parlant.message_text(jsonb) IS 'Internal: the text of a message, under the names that clients give it.';
 
-CREATE FUNCTION parlant.session_context(session_id uuid, recent_events integer DEFAULT 20) RETURNS jsonb
+CREATE FUNCTION parlant.session_context_by_query(session_id uuid, recent_events integer) RETURNS jsonb
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
     session record;
@@ -445,9 +435,9 @@ BEGIN
     INTO session
     FROM parlant.parlant_session AS s,
          parlant.variables_of(s.workspace_id, s.agent_id, s.id, s.customer_id, s.variables) AS v
-    WHERE s.id = session_context.session_id;
+    WHERE s.id = session_context_by_query.session_id;
     IF NOT FOUND THEN
-        PERFORM parlant.refuse_unknown('session', session_context.session_id::text);
+        PERFORM parlant.refuse_unknown('session', session_context_by_query.session_id::text);
     END IF;
 
     SELECT jsonb_build_object(
@@ -467,7 +457,7 @@ BEGIN
     END IF;
 
     IF session.current_journey_id IS NOT NULL THEN
-        condition_variables := parlant.condition_variables_over(session_context.session_id, session.known);
+        condition_variables := parlant.condition_variables_over(session_context_by_query.session_id, session.known);
         SELECT jsonb_build_object(
             'journey_id', j.id, 'title', j.title, 'description', j.description, 'allow_skipping', j.allow_skipping,
             'allow_revisiting', j.allow_revisiting, 'state_id', s.id, 'state_name', s.name, 'state_type', s.state_type,
@@ -496,7 +486,7 @@ BEGIN
                FILTER (WHERE e.event_type = 'customer_message'))[1]
     INTO events, messages, last_message
     FROM (SELECT * FROM parlant.parlant_event AS e
-          WHERE e.workspace_id = session.workspace_id AND e.session_id = session_context.session_id
+          WHERE e.workspace_id = session.workspace_id AND e.session_id = session_context_by_query.session_id
           ORDER BY e."offset" DESC LIMIT recent_events) AS e;
 
     IF messages <> '' THEN
@@ -514,9 +504,18 @@ BEGIN
     FROM parlant.canned_responses_of(session.workspace_id, session.agent_id, session.configuration, left(last_message, 10000),
                                      NULL, 10, session.known, session.told) AS c;
 
-    RETURN parlant.context_document(session.workspace_id, session.agent_id, session.current_journey_id, agent,
-                                    session.document, journey, terms, session.known, canned_responses, events);
+    RETURN jsonb_build_object(
+        'agent', agent, 'session', session.document, 'journey', journey, 'guidelines', (
+            SELECT coalesce(jsonb_agg(g), '[]') FROM (
+                SELECT * FROM parlant.guidelines_of(session.workspace_id, session.agent_id, session.current_journey_id)
+                LIMIT 1000) AS g),
+        'tools', parlant.agent_tools(session.agent_id), 'terms', coalesce(terms, '[]'), 'variables', session.known,
+        'canned_responses', coalesce(canned_responses, '[]'), 'events', coalesce(events, '[]'));
 END $$;
+COMMENT ON FUNCTION parlant.session_context_by_query(uuid, integer) IS
+    'Internal: the context of a session, read by queries. Call session_context.';
+COMMENT ON FUNCTION parlant.session_context_json(uuid, integer) IS
+    'What session_context gives, as json: text that is ready to be sent, for those who take all of it.';
 COMMENT ON FUNCTION parlant.session_context(uuid, integer) IS
     'Everything that an engine needs for the next turn of a session, in one document: agent, session, journey with next '
     'states, guidelines in order, tools, terms that the recent messages mention, variables, canned responses that fit '

@@ -35,8 +35,12 @@ fn template_variables(template: &str) -> Result<JsonbOut, ErrorReport> {
 /// What rendering a template lacks, as a JSON array of paths; NULL where it fails for another reason.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn missing_variables(template: &str, variables: Jsonb) -> Option<JsonbOut> {
-    let variables = read(&variables).ok()?;
-    compiled(template).and_then(|template| template.missing(&variables)).ok().map(|names| array(&names))
+    missing(template, &variables).map(|names| array(&names))
+}
+
+pub(super) fn missing(template: &str, variables: &impl Document) -> Option<Vec<String>> {
+    let variables = read(variables).ok()?;
+    compiled(template).and_then(|template| template.missing(&variables)).ok()
 }
 
 fn compiled(source: &str) -> Result<Rc<Template>, Fault> {
@@ -48,7 +52,7 @@ fn compiled(source: &str) -> Result<Rc<Template>, Fault> {
     Ok(TEMPLATES.with_borrow_mut(|templates| templates.put(source, template, size)))
 }
 
-fn read(variables: &Jsonb) -> Result<Rc<Variables>, Fault> {
+fn read(variables: &impl Document) -> Result<Rc<Variables>, Fault> {
     VARIABLES.with_borrow_mut(|last| last.get_or_make(variables.source(), || Variables::read(variables)))
 }
 

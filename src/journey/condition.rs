@@ -10,6 +10,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::rc::Rc;
 
 /// Most compiled expressions that a connection keeps.
@@ -21,7 +22,7 @@ thread_local! {
 }
 
 /// What conditions ask for, from a JSON object.
-pub(crate) fn read(variables: &Jsonb) -> Result<Rc<Variables>, ConditionError> {
+pub(crate) fn read(variables: &impl Document) -> Result<Rc<Variables>, ConditionError> {
     VARIABLES.with_borrow_mut(|last| last.get_or_make(variables.source(), || Variables::read(variables)))
 }
 
@@ -65,23 +66,36 @@ fn evaluate_condition(expression: &str, variables: Jsonb) -> Result<bool, ErrorR
     Ok(outcome == Outcome::Holds)
 }
 
+/// What an expression comes to.
+pub(super) struct Judged {
+    pub(super) holds: bool,
+    pub(super) missing: Vec<String>,
+    /// What is wrong with it.
+    pub(super) problem: Option<String>,
+}
+
+/// Judges an expression with variables that are read if it is one.
+pub(super) fn judged<V: Deref<Target = Variables>>(
+    expression: &str,
+    read: impl FnOnce() -> Result<V, ConditionError>,
+) -> Judged {
+    let mut missing = Vec::new();
+    let outcome = compiled(expression).and_then(|condition| {
+        let variables = read()?;
+        missing = condition.missing(&variables);
+        condition.evaluate(&variables)
+    });
+    Judged { holds: outcome == Ok(Outcome::Holds), missing, problem: outcome.err().map(|fault| fault.to_string()) }
+}
+
 /// Whether a CEL expression holds, which variables it misses, and what is wrong with it; it never fails.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn judge_condition(
     expression: &str,
     variables: Jsonb,
 ) -> TableIterator<'static, (name!(holds, Option<bool>), name!(missing, JsonbOut), name!(problem, Option<String>))> {
-    let mut missing = Vec::new();
-    let outcome = compiled(expression).and_then(|condition| {
-        let variables = read(&variables)?;
-        missing = condition.missing(&variables);
-        condition.evaluate(&variables)
-    });
-    let missing = JsonbOut(serde_json::Value::from(missing).to_string());
-    TableIterator::once(match outcome {
-        Ok(outcome) => (Some(outcome == Outcome::Holds), missing, None),
-        Err(fault) => (Some(false), missing, Some(fault.to_string())),
-    })
+    let Judged { holds, missing, problem } = judged(expression, || read(&variables));
+    TableIterator::once((Some(holds), JsonbOut(serde_json::Value::from(missing).to_string()), problem))
 }
 
 #[cfg(any(test, feature = "pg_test"))]

@@ -4,7 +4,11 @@
 
 pub(crate) mod condition;
 mod document;
+mod position;
 mod rows;
 mod stored;
 mod variables;
 mod walk;
+
+pub(crate) use position::Position;
+pub(crate) use variables::About;

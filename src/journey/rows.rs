@@ -1,5 +1,6 @@
 //! The rows that walking reads and writes. Everything is asked for with its workspace, which the session gives.
 
+use super::variables::About;
 use crate::conversation::{Place, walk_directly};
 use crate::direct::may_write;
 use crate::error::internal;
@@ -220,6 +221,10 @@ impl Session {
         }
         let values = [self.workspace_id.as_str().into(), self.id.into(), before.event_count.into()];
         exists(HOP_SINCE, &[TEXTOID, UUIDOID, INT4OID], &values)
+    }
+
+    pub(super) fn about(&self) -> About<'_> {
+        About { workspace_id: &self.workspace_id, session_id: self.id, agent_id: self.agent_id }
     }
 
     pub(super) fn journey(&self, id: Uuid) -> Result<Option<Journey>, ErrorReport> {

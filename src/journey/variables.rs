@@ -3,7 +3,7 @@
 use super::condition::refusal;
 use super::rows::Session;
 use crate::context::CUSTOMER_ID;
-use crate::find::{Finder, Key, Rows, Snapshot, Source};
+use crate::find::{Key, Rows, Snapshot, Source, Unfound};
 use crate::json::{Jsonb, JsonbDatum};
 use parlant_core::condition::{Condition, ConditionError, Variables};
 use parlant_core::jsonb::{self, Document, Node};
@@ -74,17 +74,28 @@ pub(super) struct Asked {
     snapshot: Option<Snapshot>,
 }
 
+/// A session of which conditions may ask for itself and for what was said in it.
+pub(crate) struct About<'a> {
+    pub(crate) workspace_id: &'a str,
+    pub(crate) session_id: Uuid,
+    pub(crate) agent_id: Uuid,
+}
+
 /// Why a variable was not found out.
-enum Fault {
-    Error(ErrorReport),
+pub(super) enum Fault {
+    Unfound(Unfound),
     Condition(ConditionError),
-    /// It takes a query.
-    Query,
+}
+
+impl From<Unfound> for Fault {
+    fn from(unfound: Unfound) -> Self {
+        Fault::Unfound(unfound)
+    }
 }
 
 impl From<ErrorReport> for Fault {
     fn from(error: ErrorReport) -> Self {
-        Fault::Error(error)
+        Fault::Unfound(error.into())
     }
 }
 
@@ -112,9 +123,9 @@ impl Asked {
         if !new.is_empty() || (self.snapshot.is_none() && !self.is_all) {
             match self.find(&new, session) {
                 Ok(()) => self.names.extend(new.into_iter().map(str::to_owned)),
-                Err(Fault::Error(error)) => return Err(error),
+                Err(Fault::Unfound(Unfound::Error(error))) => return Err(*error),
                 Err(Fault::Condition(fault)) => return Err(refusal(expression, &fault)),
-                Err(Fault::Query) => {
+                Err(Fault::Unfound(Unfound::Query)) => {
                     let text = session.variables(self.given)?;
                     self.variables = Variables::read(&text).map_err(|fault| refusal(expression, &fault))?;
                     self.is_all = true;
@@ -125,21 +136,21 @@ impl Asked {
     }
 
     fn find(&mut self, names: &[&str], session: &Session) -> Result<(), Fault> {
-        let rows = Finder::of(&VARIABLE_ROW)?.ok_or(Fault::Query)?;
+        let rows = VARIABLE_ROW.finder()?;
         // SAFETY: the datum is that of an argument, which is a jsonb and not null.
         let given = self.given.and_then(|given| unsafe { Jsonb::from_datum(given.into_datum()?, false) });
-        let own = session.own.as_ref().ok_or(Fault::Query)?;
+        let own = session.own.as_ref().ok_or(Unfound::Query)?;
         let own_variables = own.variables.as_deref().map(|own| jsonb::Jsonb(own).root());
         let objects = [given.as_ref().map(Jsonb::root), own_variables];
         if objects.iter().flatten().any(|variables| variables.members().is_none()) {
-            return Err(Fault::Query);
+            return Err(Unfound::Query.into());
         }
         self.snapshot.get_or_insert_with(Snapshot::taken);
         for name in names {
             let is_reserved = match *name {
-                "session" => self.add_session(session)?,
+                "session" => session.about().add_session(&mut self.variables)?,
                 "journey" => self.add_journey(session)?,
-                "message" => self.add_message(session)?,
+                "message" => session.about().add_message(&mut self.variables)?,
                 _ => false,
             };
             let in_given = given.as_ref().and_then(|given| given.root().get(name));
@@ -177,25 +188,6 @@ impl Asked {
         Ok(())
     }
 
-    fn add_session(&mut self, session: &Session) -> Result<bool, Fault> {
-        let finder = Finder::of(&SESSION_ROW)?.ok_or(Fault::Query)?;
-        let keys = [Key::Text(&session.workspace_id), Key::Uuid(session.id)];
-        let text = |row: &Rows<'_>, column| row.get::<String>(column);
-        let document = finder.first(&keys, |row| {
-            let part = |column, absent: Value| row.get::<Jsonb>(column).map_or(Ok(absent), |part| part.value());
-            Ok::<_, String>(json!({
-                "id": session.id.to_string(), "agent_id": session.agent_id.to_string(), "user_id": text(row, 3),
-                "customer_id": text(row, 4), "mode": text(row, 5), "title": text(row, 6),
-                "metadata": part(12, json!({}))?, "session_type": text(row, 7), "tags": part(13, json!([]))?,
-                "locale": text(row, 8), "timezone": text(row, 9), "event_count": row.get::<i32>(10),
-                "message_count": row.get::<i32>(11),
-            }))
-        });
-        let Some(Ok(document)) = document else { return Err(Fault::Query) };
-        self.variables.add("session", Node::Parsed(&document))?;
-        Ok(true)
-    }
-
     fn add_journey(&mut self, session: &Session) -> Result<bool, Fault> {
         let Some(journey) = session.journey_id.map(|id| session.journey(id)).transpose()?.flatten() else {
             return Ok(false);
@@ -204,11 +196,32 @@ impl Asked {
         self.variables.add("journey", Node::Parsed(&document))?;
         Ok(true)
     }
+}
+
+impl About<'_> {
+    pub(super) fn add_session(&self, variables: &mut Variables) -> Result<bool, Fault> {
+        let finder = SESSION_ROW.finder()?;
+        let keys = [Key::Text(self.workspace_id), Key::Uuid(self.session_id)];
+        let text = |row: &Rows<'_>, column| row.get::<String>(column);
+        let document = finder.first(&keys, |row| {
+            let part = |column, absent: Value| row.get::<Jsonb>(column).map_or(Ok(absent), |part| part.value());
+            Ok::<_, String>(json!({
+                "id": self.session_id.to_string(), "agent_id": self.agent_id.to_string(), "user_id": text(row, 3),
+                "customer_id": text(row, 4), "mode": text(row, 5), "title": text(row, 6),
+                "metadata": part(12, json!({}))?, "session_type": text(row, 7), "tags": part(13, json!([]))?,
+                "locale": text(row, 8), "timezone": text(row, 9), "event_count": row.get::<i32>(10),
+                "message_count": row.get::<i32>(11),
+            }))
+        });
+        let Some(Ok(document)) = document else { return Err(Unfound::Query.into()) };
+        variables.add("session", Node::Parsed(&document))?;
+        Ok(true)
+    }
 
     /// The text of the last message of the customer.
-    fn add_message(&mut self, session: &Session) -> Result<bool, Fault> {
-        let finder = Finder::of(&EVENT_ROWS)?.ok_or(Fault::Query)?;
-        let keys = [Key::Text(&session.workspace_id), Key::Uuid(session.id)];
+    pub(super) fn add_message(&self, variables: &mut Variables) -> Result<bool, Fault> {
+        let finder = EVENT_ROWS.finder()?;
+        let keys = [Key::Text(self.workspace_id), Key::Uuid(self.session_id)];
         let mut rows = finder.rows(&keys, pg_sys::ScanDirection::BackwardScanDirection);
         while rows.advance() {
             if rows.get::<&str>(3) != Some("customer_message") {
@@ -218,7 +231,7 @@ impl Asked {
             let text = content
                 .as_ref()
                 .and_then(|content| ["message", "text", "content"].iter().find_map(|name| content.root().get(name)));
-            self.variables.add("message", text.unwrap_or(Node::Parsed(&Value::Null)))?;
+            variables.add("message", text.unwrap_or(Node::Parsed(&Value::Null)))?;
             return Ok(true);
         }
         Ok(false)

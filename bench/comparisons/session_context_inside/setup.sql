@@ -41,4 +41,8 @@ CREATE FUNCTION one_call(session uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM parlant.session_context(session);
 END $$;
+CREATE FUNCTION one_call_of_json(session uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM parlant.session_context_json(session);
+END $$;
 VACUUM ANALYZE;

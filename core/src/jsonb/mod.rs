@@ -5,11 +5,13 @@
 
 mod numeric;
 mod read;
+mod text;
 mod tree;
 mod write;
 
 pub use read::{Jsonb, Members, Node};
-pub use tree::Tree;
+pub use text::write_text;
+pub use tree::{Finished, Tree};
 pub use write::write;
 
 use serde_json::Value;
@@ -70,6 +72,11 @@ const FALSE: u32 = 0x2000_0000;
 const TRUE: u32 = 0x3000_0000;
 const NULL: u32 = 0x4000_0000;
 const CONTAINER: u32 = 0x5000_0000;
+
+/// Members as `jsonb` orders them: shorter keys first.
+fn sort<V>(members: &mut [(&str, V)]) {
+    members.sort_unstable_by(|(a, _), (b, _)| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+}
 
 /// Numbers and containers begin at multiples of four bytes.
 fn aligned(offset: usize) -> usize {

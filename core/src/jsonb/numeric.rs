@@ -1,7 +1,5 @@
 //! PostgreSQL's `numeric`, without the header that tells its length: sign, scale, weight, and digits to base 10,000.
 
-use std::fmt::Write as _;
-
 const GROUP: usize = 4;
 
 const NEGATIVE: u16 = 0x4000;
@@ -62,33 +60,42 @@ pub(super) fn whole(bytes: &[u8]) -> Option<f64> {
 
 /// The number as PostgreSQL prints it.
 pub(super) fn text(bytes: &[u8]) -> Option<String> {
-    let Parts { is_negative, scale, weight, digits: mut rest } = Parts::of(bytes)?;
-    let mut digits = Vec::with_capacity(rest.len() / 2);
-    while let Some((digit, after)) = word(rest) {
-        digits.push(digit);
-        rest = after;
-    }
-    let digit = |at: i32| usize::try_from(at).ok().and_then(|at| digits.get(at)).copied().unwrap_or(0);
-    let mut text = String::with_capacity(digits.len() * GROUP + 3);
+    let mut text = Vec::new();
+    write(bytes, &mut text)?;
+    String::from_utf8(text).ok()
+}
+
+/// Appends the number as PostgreSQL prints it.
+pub(super) fn write(bytes: &[u8], text: &mut Vec<u8>) -> Option<()> {
+    let Parts { is_negative, scale, weight, digits } = Parts::of(bytes)?;
+    let digit = |at: i32| {
+        let digit = usize::try_from(at).ok().and_then(|at| digits.get(2 * at..)).and_then(word);
+        digit.map_or(0, |(digit, _)| digit)
+    };
+    let group = |at: i32| {
+        let digit = digit(at);
+        [digit / 1000, digit / 100 % 10, digit / 10 % 10, digit % 10].map(|place| b'0' + place as u8)
+    };
     if is_negative {
-        text.push('-');
+        text.push(b'-');
     }
-    // Writing to a string cannot fail.
-    let _ = write!(text, "{}", if weight < 0 { 0 } else { digit(0) });
+    let first = if weight < 0 { *b"0000" } else { group(0) };
+    let zeros = first.iter().take(GROUP - 1).take_while(|place| **place == b'0').count();
+    text.extend(first.iter().skip(zeros));
     for at in 1..=weight {
-        let _ = write!(text, "{:04}", digit(at));
+        text.extend(group(at));
     }
     if scale > 0 {
-        text.push('.');
+        text.push(b'.');
         let end = text.len() + usize::from(scale);
         let mut at = weight + 1;
         while text.len() < end {
-            let _ = write!(text, "{:04}", digit(at));
+            text.extend(group(at));
             at += 1;
         }
         text.truncate(end);
     }
-    Some(text)
+    Some(())
 }
 
 fn word(bytes: &[u8]) -> Option<(u16, &[u8])> {

@@ -128,10 +128,7 @@ impl<'d> Node<'d> {
     #[must_use]
     pub fn elements(self) -> Option<Elements<'d>> {
         match self {
-            Node::Stored(element) => {
-                let array = element.container().filter(|container| container.header & ARRAY != 0)?;
-                Some(Elements::Stored(array.elements(0, array.count())))
-            }
+            Node::Stored(element) => element.elements().map(Elements::Stored),
             Node::Parsed(value) => Some(Elements::Parsed(value.as_array()?.iter())),
         }
     }
@@ -140,11 +137,7 @@ impl<'d> Node<'d> {
     #[must_use]
     pub fn members(self) -> Option<Members<'d>> {
         match self {
-            Node::Stored(element) => {
-                let object = element.container().filter(|container| container.header & OBJECT != 0)?;
-                let count = object.count();
-                Some(Members::Stored(object.elements(0, count), object.elements(count, count)))
-            }
+            Node::Stored(element) => element.members().map(|(keys, values)| Members::Stored(keys, values)),
             Node::Parsed(value) => Some(Members::Parsed(value.as_object()?.iter())),
         }
     }
@@ -298,13 +291,39 @@ impl<'a> Iterator for Parts<'a> {
 }
 
 impl<'a> Element<'a> {
+    pub(super) fn kind(&self) -> u32 {
+        self.kind
+    }
+
+    /// A text, in the encoding of the database.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    pub(super) fn is_too_deep(&self) -> bool {
+        self.depth == 0
+    }
+
+    /// Of an object its keys, and its values.
+    pub(super) fn members(&self) -> Option<(Parts<'a>, Parts<'a>)> {
+        let object = self.container().filter(|container| container.header & OBJECT != 0)?;
+        let count = object.count();
+        Some((object.elements(0, count), object.elements(count, count)))
+    }
+
+    /// Of an array.
+    pub(super) fn elements(&self) -> Option<Parts<'a>> {
+        let array = self.container().filter(|container| container.header & ARRAY != 0)?;
+        Some(array.elements(0, array.count()))
+    }
+
     fn text(&self) -> Cow<'a, str> {
         // Far quicker for short texts than looking for what is no UTF-8, as databases of another encoding may hold.
         str::from_utf8(self.bytes).map_or_else(|_| String::from_utf8_lossy(self.bytes), Cow::Borrowed)
     }
 
     /// What is aligned begins behind its padding.
-    fn content(&self) -> &'a [u8] {
+    pub(super) fn content(&self) -> &'a [u8] {
         self.bytes.get(aligned(self.start) - self.start..).unwrap_or_default()
     }
 
@@ -318,7 +337,7 @@ impl<'a> Element<'a> {
             return Ok(());
         }
         let Some(container) = self.container() else { return Ok(()) };
-        if self.depth == 0 {
+        if self.is_too_deep() {
             return Err(too_deep());
         }
         let values = if container.header & OBJECT != 0 { container.count() } else { 0 };
@@ -332,7 +351,7 @@ impl<'a> Element<'a> {
             FALSE => Value::Bool(false),
             TRUE => Value::Bool(true),
             _ => match self.container() {
-                Some(_) if self.depth == 0 => return Err(too_deep()),
+                Some(_) if self.is_too_deep() => return Err(too_deep()),
                 Some(array) if array.header & ARRAY != 0 => {
                     array.elements(0, array.count()).map(|element| element.value()).collect::<Result<_, _>>()?
                 }

@@ -49,13 +49,18 @@ fn the_depth_that_is_checked_is_the_depth_that_is_read() {
 
 #[test]
 fn a_document_can_be_part_of_another_as_it_is_stored() {
-    for inner in [json!([]), json!({"a": [1.5, {"b": "text"}], "cc": null})] {
+    for inner in [json!([]), json!({"a": [1.5, {"b": "text"}], "cc": null}), json!("x"), json!(1.5), json!(null)] {
         let stored = write(&inner).unwrap();
         for key in ["k", "key"] {
-            let outer = Tree::Object(vec![(key, Tree::Stored(Jsonb(&stored))), ("longer key", Tree::Integer(7))]);
+            let outer = Tree::Object(vec![(key, Tree::Node(Jsonb(&stored).root())), ("longer key", Tree::Integer(7))]);
             let whole = json!({key: inner, "longer key": 7});
             assert_eq!(super::write(&outer), write(&whole));
+            assert_eq!(write_text(&outer), write_text(&Tree::Value(&whole)));
             assert_eq!(outer.to_value(), whole);
+            let finished = Finished::new(stored.clone());
+            let outer = Tree::Object(vec![(key, Tree::Finished(&finished)), ("longer key", Tree::Integer(7))]);
+            assert_eq!(super::write(&outer), write(&whole));
+            assert_eq!(write_text(&outer), write_text(&Tree::Value(&whole)));
         }
     }
 }
@@ -113,6 +118,35 @@ fn depth_is_bounded() {
     assert!(nested(128).to_string().value().is_err());
 }
 
+fn text(value: &Value) -> Option<String> {
+    write_text(&Tree::Value(value)).map(|text| String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn the_text_is_as_postgresql_prints_it() {
+    for (value, expected) in [
+        (json!({"bb": [1, -2.50, true], "a": {}, "c": []}), r#"{"a": {}, "c": [], "bb": [1, -2.5, true]}"#),
+        (json!("\"\\/\u{8}\u{c}\n\r\t\u{1}\u{1f}\u{7f}é"), "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\u{7f}é\""),
+        (json!(null), "null"),
+        (json!([[]]), "[[]]"),
+    ] {
+        assert_eq!(text(&value).as_deref(), Some(expected));
+    }
+    let numbers = "[0, 0.00, 1.50, 100000000, 123456789012345678901234567890.5, 0.000000000000012, 0.0]";
+    assert_eq!(text(&serde_json::from_str(&numbers.replace("0, 0", "-0, -0")).unwrap()).as_deref(), Some(numbers));
+}
+
+#[test]
+fn the_text_of_what_is_for_postgresql_to_judge_is_not_written() {
+    for text in ["1e5", r#""\u0000""#] {
+        assert_eq!(write_text(&Tree::Value(&serde_json::from_str(text).unwrap())), None, "{text}");
+    }
+    let nested = |depth| (0..depth).fold(json!(1), |inner, _| json!([inner]));
+    let written = |depth| write_text(&Tree::Node(Jsonb(&write(&nested(depth)).unwrap()).root()));
+    assert_eq!(written(127), write_text(&Tree::Value(&nested(127))));
+    assert_eq!(written(128), None);
+}
+
 fn document() -> impl Strategy<Value = Value> {
     let number = prop_oneof!["-?[1-9][0-9]{0,30}", "-?[1-9][0-9]{0,9}\\.[0-9]{1,80}", "0\\.0{0,9}[0-9]{1,9}"];
     let leaf = prop_oneof![
@@ -164,6 +198,14 @@ proptest! {
     }
 
     #[test]
+    fn the_text_is_that_of_the_document_in_either_form(value in document()) {
+        let stored = write(&value).unwrap();
+        let printed = text(&value).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), value);
+        prop_assert_eq!(write_text(&Tree::Node(Jsonb(&stored).root())), Some(printed.into_bytes()));
+    }
+
+    #[test]
     fn every_document_comes_back(value in document()) {
         prop_assert_eq!(round(&value), value);
     }
@@ -176,6 +218,6 @@ proptest! {
         if let Some(byte) = bytes.get_mut(cut / 2) {
             *byte ^= 0x55;
         }
-        let _ = Jsonb(&bytes).value();
+        let _ = (Jsonb(&bytes).value(), write_text(&Tree::Node(Jsonb(&bytes).root())));
     }
 }

@@ -1,9 +1,10 @@
 //! Writing the binary form.
 
+use super::read::Element;
 use super::{
     ARRAY, CONTAINER, COUNT, FALSE, IS_END, KIND, LENGTH, NULL, NUMERIC, OBJECT, SCALAR, STRIDE, STRING, TRUE,
 };
-use super::{Tree, aligned, numeric};
+use super::{Node, Tree, aligned, numeric};
 use serde_json::Value;
 
 /// The `jsonb` of a document, without the header that tells its length. `None` for what is PostgreSQL's to judge from
@@ -11,13 +12,22 @@ use serde_json::Value;
 #[must_use]
 pub fn write(document: &Tree<'_>) -> Option<Vec<u8>> {
     let mut writer = Writer { bytes: Vec::new() };
-    match document {
-        Tree::Object(_) | Tree::Array(..) | Tree::Stored(_) | Tree::Value(Value::Object(_) | Value::Array(_)) => {
-            writer.tree(document)?;
-        }
-        scalar => writer.container(ARRAY | SCALAR, 1, std::iter::once(scalar), Writer::tree)?,
+    if is_container(document) {
+        writer.tree(document)?;
+    } else {
+        writer.container(ARRAY | SCALAR, 1, std::iter::once(document), Writer::tree)?;
     }
     (writer.bytes.len() <= LENGTH as usize).then_some(writer.bytes)
+}
+
+fn is_container(document: &Tree<'_>) -> bool {
+    match document {
+        Tree::Object(_) | Tree::Array(..) => true,
+        Tree::Value(value) | Tree::Node(Node::Parsed(value)) => value.is_object() || value.is_array(),
+        Tree::Node(Node::Stored(element)) => element.kind() == CONTAINER,
+        Tree::Finished(finished) => is_container(&Tree::Node(finished.root())),
+        Tree::Bool(_) | Tree::Integer(_) | Tree::Text(_) => false,
+    }
 }
 
 struct Writer {
@@ -72,16 +82,9 @@ impl Writer {
             Tree::Integer(integer) => self.number(&integer.to_string()),
             Tree::Text(text) => self.text(text),
             Tree::Value(value) => self.value(value),
-            Tree::Stored(document) => {
-                let header = document.0.first_chunk().map(|header| u32::from_ne_bytes(*header))?;
-                if header & SCALAR != 0 {
-                    return None;
-                }
-                // Within a container all is placed relative to its begin, which is aligned.
-                self.pad();
-                self.bytes.extend(document.0);
-                Some(CONTAINER)
-            }
+            Tree::Node(Node::Stored(element)) => self.element(element),
+            Tree::Node(Node::Parsed(value)) => self.value(value),
+            Tree::Finished(finished) => self.tree(&Tree::Node(finished.root())),
             Tree::Object(members) => {
                 let mut members: Vec<_> = members.iter().map(|(key, value)| (*key, value)).collect();
                 self.object(&mut members, Writer::tree)
@@ -91,6 +94,20 @@ impl Writer {
                 Some(CONTAINER)
             }
         }
+    }
+
+    fn element(&mut self, element: &Element<'_>) -> Option<u32> {
+        match element.kind() {
+            STRING => self.bytes.extend(element.bytes()),
+            // Within either all is placed relative to its begin, which is aligned.
+            NUMERIC | CONTAINER => {
+                self.pad();
+                let content = element.content();
+                self.bytes.extend((content.len() >= 4).then_some(content)?);
+            }
+            _ => {}
+        }
+        Some(element.kind())
     }
 
     fn value(&mut self, value: &Value) -> Option<u32> {
@@ -113,7 +130,7 @@ impl Writer {
 
     /// All keys, shorter ones first, and then the values in their order.
     fn object<V>(&mut self, members: &mut [(&str, &V)], write: impl Fn(&mut Self, &V) -> Option<u32>) -> Option<u32> {
-        members.sort_unstable_by(|(a, _), (b, _)| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+        super::sort(members);
         let keys = members.iter().map(|(key, _)| Ok(*key));
         let parts = keys.chain(members.iter().map(|(_, value)| Err(*value)));
         self.container(OBJECT, members.len(), parts, |writer, part| match part {

@@ -1,5 +1,6 @@
 //! Text as terms are compared: without case, accents and kinds of spaces, and how to get back from it.
 
+use super::ascii;
 use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -78,23 +79,43 @@ struct Character {
 
 impl Folded<'_> {
     pub(super) fn with_word_boundaries(original: &str) -> Folded<'_> {
-        let mut boundaries = original.split_word_bound_indices().map(|(offset, _)| offset).peekable();
-        let mut folded = Folded { original, text: String::new(), origins: Vec::new(), characters: Vec::new() };
-        let mut behind_apostrophe = false;
-        for (offset, character) in original.char_indices() {
-            let is_boundary = boundaries.next_if_eq(&offset).is_some();
-            let is_apostrophe = matches!(character, '\'' | '\u{2019}');
-            let folded_start = folded.text.len();
-            fold(character, |c| push(&mut folded.text, c));
-            let folded_end = folded.text.len();
-            let number = u32::try_from(folded.characters.len()).unwrap_or(u32::MAX);
-            folded.origins.resize(folded_end, number);
-            // Both sides of an apostrophe, for "bank's" and "l'API".
-            let is_boundary = is_boundary || is_apostrophe || behind_apostrophe;
-            folded.characters.push(Character { offset, is_boundary, folded_start, folded_end });
-            behind_apostrophe = is_apostrophe;
+        let mut folded = Folded {
+            original,
+            text: String::with_capacity(original.len()),
+            origins: Vec::with_capacity(original.len()),
+            characters: Vec::with_capacity(original.len()),
+        };
+        let (mut offset, mut behind_apostrophe) = (0, false);
+        // A word ends with its line.
+        for line in original.split_inclusive('\n') {
+            if line.is_ascii() {
+                for (at, byte) in line.bytes().enumerate() {
+                    let is_boundary = ascii::is_boundary(line.as_bytes(), at);
+                    folded.add(offset + at, byte.into(), is_boundary, &mut behind_apostrophe);
+                }
+            } else {
+                let mut boundaries = line.split_word_bound_indices().map(|(at, _)| at).peekable();
+                for (at, character) in line.char_indices() {
+                    let is_boundary = boundaries.next_if_eq(&at).is_some();
+                    folded.add(offset + at, character, is_boundary, &mut behind_apostrophe);
+                }
+            }
+            offset += line.len();
         }
         folded
+    }
+
+    fn add(&mut self, offset: usize, character: char, is_boundary: bool, behind_apostrophe: &mut bool) {
+        let is_apostrophe = matches!(character, '\'' | '\u{2019}');
+        let folded_start = self.text.len();
+        fold(character, |c| push(&mut self.text, c));
+        let folded_end = self.text.len();
+        let number = u32::try_from(self.characters.len()).unwrap_or(u32::MAX);
+        self.origins.resize(folded_end, number);
+        // Both sides of an apostrophe, for "bank's" and "l'API".
+        let is_boundary = is_boundary || is_apostrophe || *behind_apostrophe;
+        self.characters.push(Character { offset, is_boundary, folded_start, folded_end });
+        *behind_apostrophe = is_apostrophe;
     }
 
     /// Length of the original, in characters.

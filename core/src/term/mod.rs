@@ -1,5 +1,6 @@
 //! Terms of a glossary in a text: whole words, whatever their case and accents, the longest first.
 
+mod ascii;
 mod fold;
 
 use aho_corasick::AhoCorasick;

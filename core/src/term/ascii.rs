@@ -1,0 +1,67 @@
+//! Where words begin and end in ASCII, by the rules of Unicode's annex 29: far quicker than for any text.
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Letter,
+    Digit,
+    Underscore,
+    /// Within words.
+    Colon,
+    /// Within numbers.
+    Comma,
+    /// Within both.
+    Dot,
+    Space,
+    Return,
+    LineFeed,
+    Other,
+}
+
+impl Class {
+    fn of(line: &[u8], at: Option<usize>) -> Class {
+        match at.and_then(|at| line.get(at)) {
+            Some(b'a'..=b'z' | b'A'..=b'Z') => Class::Letter,
+            Some(b'0'..=b'9') => Class::Digit,
+            Some(b'_') => Class::Underscore,
+            Some(b':') => Class::Colon,
+            Some(b',' | b';') => Class::Comma,
+            Some(b'.' | b'\'') => Class::Dot,
+            Some(b' ') => Class::Space,
+            Some(b'\r') => Class::Return,
+            Some(b'\n') => Class::LineFeed,
+            _ => Class::Other,
+        }
+    }
+}
+
+/// Whether a word may begin or end in front of a byte.
+pub(super) fn is_boundary(line: &[u8], at: usize) -> bool {
+    use Class::{Colon, Comma, Digit, Dot, Letter, LineFeed, Return, Space, Underscore};
+    let class = |at| Class::of(line, at);
+    let (before, behind) = (class(at.checked_sub(1)), class(Some(at)));
+    match (before, behind) {
+        (Letter | Digit | Underscore, Letter | Digit | Underscore) | (Space, Space) | (Return, LineFeed) => false,
+        (Letter, Colon | Dot) => class(Some(at + 1)) != Letter,
+        (Colon | Dot, Letter) => class(at.checked_sub(2)) != Letter,
+        (Digit, Comma | Dot) => class(Some(at + 1)) != Digit,
+        (Comma | Dot, Digit) => class(at.checked_sub(2)) != Digit,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use unicode_segmentation::UnicodeSegmentation;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5000))]
+        #[test]
+        fn words_are_as_in_any_text(line in "([ab1_:,;.'\" \r\t-]|[\x00-\x09\x0b-\x7f]){0,12}\n?") {
+            let expected: Vec<usize> = line.split_word_bound_indices().map(|(at, _)| at).collect();
+            let found: Vec<usize> = (0..line.len()).filter(|at| is_boundary(line.as_bytes(), *at)).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
