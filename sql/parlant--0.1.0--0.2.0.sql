@@ -1060,9 +1060,10 @@ COMMENT ON FUNCTION parlant.current_permission() IS
     'What the user may do in the workspace: read, write or admin; NULL for a customer and outside a workspace.';
 
 CREATE OR REPLACE FUNCTION parlant.audit_change() RETURNS trigger
-    LANGUAGE c AS 'MODULE_PATHNAME', 'audit_change_wrapper';
+    LANGUAGE c AS 'MODULE_PATHNAME', 'audit_change';
 COMMENT ON FUNCTION parlant.audit_change() IS
-    'Trigger: writes an entry into the audit log for each row that a statement has changed, as the owner of the table.';
+    'Trigger: notes what changed in a row, and at the end of the statement writes an entry for each such row into the '
+    'audit log, as the owner of the table.';
 
 CREATE OR REPLACE FUNCTION parlant.refuse_audit_change() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'refuse_audit_change_wrapper';

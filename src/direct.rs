@@ -25,6 +25,8 @@ pub(crate) struct Kind {
     pub(crate) triggers: &'static [&'static CStr],
     /// The foreign keys that the caller sees to.
     pub(crate) foreign_keys: &'static [&'static CStr],
+    /// The checks that hold for whatever the caller writes.
+    pub(crate) checks: &'static [&'static CStr],
     /// The columns that an update changes, which may be in no key and no other foreign key; or that are set in a new row
     /// after its checks have passed.
     pub(crate) changes: &'static [&'static str],
@@ -36,7 +38,7 @@ pub(crate) type Values = Vec<(AttrNumber, Option<Datum>)>;
 /// What is compiled of a table.
 pub(crate) struct Compiled {
     context: Context,
-    /// All checks in one; null without any.
+    /// All checks in one, but those of [`Kind::checks`]; null without any.
     checks: *mut pg_sys::ExprState,
     /// By check; null for each whose answer no change of [`Kind::changes`] can alter.
     affected_checks: *mut *mut pg_sys::ExprState,
@@ -46,6 +48,8 @@ pub(crate) struct Compiled {
     domains: Vec<Option<Domain>>,
     indexes: Vec<(Oid, *mut pg_sys::IndexInfo)>,
     policies: Option<Policies>,
+    /// A copy, which the slots of rows refer to without being counted, as those of a relation's own are.
+    descriptor: pg_sys::TupleDesc,
 }
 
 /// What is compiled of a table, with where in it is what its writer reads and writes.
@@ -253,18 +257,20 @@ impl Compiled {
         let changes = columns(&descriptor, kind.changes);
         // SAFETY: the relation is open, and its description, checks, policies and indexes are read as PostgreSQL's own
         // code reads them.
-        let (context, (checks, affected_checks, defaults, domains, indexes, policies)) = Context::filled(|| unsafe {
-            let description = &*(*table.as_ptr()).rd_att;
-            (
-                all_checks(description),
-                affected_checks(description, changes.as_deref()),
-                (1..=descriptor.len()).map(|column| default(table, column)).collect(),
-                descriptor.iter().map(|column| Domain::of_column(column.atttypid)).collect(),
-                indexes(table),
-                policies(table),
-            )
-        });
-        Compiled { context, checks, affected_checks, defaults, domains, indexes, policies }
+        let (context, (checks, affected_checks, defaults, domains, indexes, policies, copy)) =
+            Context::filled(|| unsafe {
+                let description = &*(*table.as_ptr()).rd_att;
+                (
+                    all_checks(description, kind),
+                    affected_checks(description, changes.as_deref()),
+                    (1..=descriptor.len()).map(|column| default(table, column)).collect(),
+                    descriptor.iter().map(|column| Domain::of_column(column.atttypid)).collect(),
+                    indexes(table),
+                    policies(table),
+                    pg_sys::CreateTupleDescCopy((*table.as_ptr()).rd_att),
+                )
+            });
+        Compiled { context, checks, affected_checks, defaults, domains, indexes, policies, descriptor: copy }
     }
 
     /// Only such are kept compiled: B-trees over columns, which are checked at once.
@@ -338,7 +344,7 @@ impl Compiled {
                 );
                 if result == pg_sys::TM_Result::TM_Ok && entries != Entries::default() {
                     target.open_indexes(self);
-                    target.insert_entries(slot, entries);
+                    target.insert_entries(slot, Some(entries));
                 }
                 result
             });
@@ -369,8 +375,7 @@ impl Writer<'_> {
     pub(crate) fn row(&self, given: &[(AttrNumber, Option<Datum>)]) -> NewRow {
         // SAFETY: the table is open and locked, and its defaults were compiled since it last changed.
         unsafe {
-            let slot =
-                pg_sys::MakeSingleTupleTableSlot((*self.table.as_ptr()).rd_att, &raw const pg_sys::TTSOpsVirtual);
+            let slot = pg_sys::MakeSingleTupleTableSlot(self.compiled.descriptor, &raw const pg_sys::TTSOpsVirtual);
             let row = NewRow(slot);
             for (default, column) in self.compiled.defaults.iter().zip(1..) {
                 if !given.iter().any(|(sent, _)| *sent == column) {
@@ -424,9 +429,10 @@ impl Writer<'_> {
         // when the transaction aborts.
         unsafe {
             target.open_indexes(self.compiled);
-            for row in &rows {
+            if let [row] = &*rows {
                 pg_sys::ExecSimpleRelationInsert(&raw mut *target.relation, target.state, row.0);
-                pg_sys::MemoryContextReset((*target.expressions).ecxt_per_tuple_memory);
+            } else {
+                target.insert_together(&rows);
             }
             target.close();
             pg_sys::CommandCounterIncrement();
@@ -535,24 +541,51 @@ impl Target {
         self.relation.ri_IndexRelationInfo = self.infos.as_mut_ptr();
     }
 
+    /// What `ExecSimpleRelationInsert` does for one row, with as many rows as fit on a page written to it at once.
+    ///
     /// # Safety
-    /// The slot holds a new version of a row of the table.
-    unsafe fn insert_entries(&mut self, slot: *mut pg_sys::TupleTableSlot, entries: Entries) {
+    /// The slots hold new rows of the table, whose indexes are open.
+    unsafe fn insert_together(&mut self, rows: &[NewRow]) {
+        let mut slots: Vec<_> = rows.iter().map(|row| row.0).collect();
+        // SAFETY: as the caller promises; after an insertion a slot knows where its row is.
+        unsafe {
+            for slot in &slots {
+                pg_sys::ExecConstraints(&raw mut *self.relation, *slot, self.state);
+            }
+            pg_sys::table_multi_insert(
+                self.relation.ri_RelationDesc,
+                slots.as_mut_ptr(),
+                slots.len() as c_int,
+                pg_sys::GetCurrentCommandId(true),
+                0,
+                null_mut(),
+            );
+            for slot in slots {
+                self.insert_entries(slot, None);
+                pg_sys::MemoryContextReset((*self.expressions).ecxt_per_tuple_memory);
+            }
+        }
+    }
+
+    /// # Safety
+    /// The slot holds a row of the table: a new one, or a new version of one with the indexes that need an entry for it.
+    unsafe fn insert_entries(&mut self, slot: *mut pg_sys::TupleTableSlot, update: Option<Entries>) {
         let (relation, none) = (&raw mut *self.relation, null_mut());
+        let is_update = update.is_some();
         // SAFETY: as the caller promises; nothing is said of conflicts.
         unsafe {
             #[cfg(feature = "pg15")]
-            let _ = (entries, pg_sys::ExecInsertIndexTuples(relation, slot, self.state, true, false, none, null_mut()));
+            pg_sys::ExecInsertIndexTuples(relation, slot, self.state, is_update, false, none, null_mut());
             #[cfg(not(feature = "pg15"))]
             pg_sys::ExecInsertIndexTuples(
                 relation,
                 slot,
                 self.state,
-                true,
+                is_update,
                 false,
                 none,
                 null_mut(),
-                entries == pg_sys::TU_UpdateIndexes::TU_Summarizing,
+                update == Some(pg_sys::TU_UpdateIndexes::TU_Summarizing),
             );
         }
     }
@@ -697,11 +730,12 @@ unsafe fn enforced_checks(descriptor: &pg_sys::TupleDescData) -> impl Iterator<I
 
 /// # Safety
 /// The description is that of an open relation.
-unsafe fn all_checks(descriptor: &pg_sys::TupleDescData) -> *mut pg_sys::ExprState {
+unsafe fn all_checks(descriptor: &pg_sys::TupleDescData, kind: &Kind) -> *mut pg_sys::ExprState {
     let mut all = pgrx::PgList::<pg_sys::Expr>::new();
-    // SAFETY: as the caller promises; each check has an expression.
+    // SAFETY: as the caller promises; each check has a name that ends with NUL, and an expression.
     unsafe {
-        for (_, check) in enforced_checks(descriptor) {
+        let is_known = |check: &pg_sys::ConstrCheck| kind.checks.contains(&CStr::from_ptr(check.ccname));
+        for (_, check) in enforced_checks(descriptor).filter(|(_, check)| !is_known(check)) {
             all.push(pg_sys::expression_planner(pg_sys::stringToNode(check.ccbin).cast()));
         }
         if all.is_empty() { null_mut() } else { pg_sys::ExecInitCheck(all.into_pg(), null_mut()) }

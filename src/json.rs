@@ -157,6 +157,11 @@ impl JsonbMade {
         let document = document.into();
         JsonbMade(write(&document).ok_or_else(|| JsonbOut(document.to_value().to_string())))
     }
+
+    /// How many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.0.as_ref().map_or_else(|text| text.0.len(), Vec::len)
+    }
 }
 
 impl IntoDatum for JsonbMade {

@@ -111,7 +111,7 @@ extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 /// Runs when a connection loads the library.
 #[pg_guard]
 extern "C-unwind" fn _PG_init() {
-    audit::define_setting();
+    audit::init();
     context::define_settings();
     behaviour::define_settings();
     behaviour::watch_dictionaries();

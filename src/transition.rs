@@ -7,7 +7,7 @@ use std::ffi::CString;
 use std::marker::PhantomData;
 
 /// One of the two transition tables of a trigger.
-pub(crate) struct Rows<'a> {
+struct Rows<'a> {
     rows: *mut pg_sys::Tuplestorestate,
     slot: *mut pg_sys::TupleTableSlot,
     trigger: PhantomData<&'a PgTrigger<'a>>,
@@ -15,12 +15,12 @@ pub(crate) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// The rows that the trigger's statement has inserted, or as it has left them.
-    pub(crate) fn new_of(trigger: &'a PgTrigger<'a>) -> Result<Self, ErrorReport> {
+    fn new_of(trigger: &'a PgTrigger<'a>) -> Result<Self, ErrorReport> {
         Self::of(trigger, trigger.trigger_data().tg_newtable)
     }
 
     /// The rows that the trigger's statement has deleted, or as they were before it.
-    pub(crate) fn old_of(trigger: &'a PgTrigger<'a>) -> Result<Self, ErrorReport> {
+    fn old_of(trigger: &'a PgTrigger<'a>) -> Result<Self, ErrorReport> {
         Self::of(trigger, trigger.trigger_data().tg_oldtable)
     }
 
@@ -42,7 +42,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Goes to the next row; false after the last.
-    pub(crate) fn advance(&mut self) -> bool {
+    fn advance(&mut self) -> bool {
         check_for_interrupts!();
         // SAFETY: rows and slot belong together; `false` lets the slot point into the rows, which do not change now.
         unsafe { pg_sys::tuplestore_gettupleslot(self.rows, true, false, self.slot) }
@@ -52,7 +52,7 @@ impl<'a> Rows<'a> {
     ///
     /// # Safety
     /// There is a current row, and the table has a column of this number.
-    pub(crate) unsafe fn datum(&self, number: i32) -> (pg_sys::Datum, bool) {
+    unsafe fn datum(&self, number: i32) -> (pg_sys::Datum, bool) {
         let mut is_null = false;
         // SAFETY: as the caller promises.
         let datum = unsafe { pg_sys::slot_getattr(self.slot, number, &raw mut is_null) };

@@ -1,7 +1,8 @@
 CREATE FUNCTION parlant.audit_change() RETURNS trigger
-    LANGUAGE c AS 'MODULE_PATHNAME', 'audit_change_wrapper';
+    LANGUAGE c AS 'MODULE_PATHNAME', 'audit_change';
 COMMENT ON FUNCTION parlant.audit_change() IS
-    'Trigger: writes an entry into the audit log for each row that a statement has changed, as the owner of the table.';
+    'Trigger: notes what changed in a row, and at the end of the statement writes an entry for each such row into the '
+    'audit log, as the owner of the table.';
 
 CREATE FUNCTION parlant.refuse_audit_change() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'refuse_audit_change_wrapper';

@@ -141,20 +141,13 @@ COMMENT ON TRIGGER invalidate_caches ON parlant.parlant_agent IS
 
 ALTER TABLE parlant.parlant_agent ENABLE ALWAYS TRIGGER invalidate_caches;
 
-CREATE TRIGGER audit_insert AFTER INSERT ON parlant.parlant_agent
-    REFERENCING NEW TABLE AS new_row
-    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
-COMMENT ON TRIGGER audit_insert ON parlant.parlant_agent IS 'Writes what the statement changed into the audit log.';
+CREATE TRIGGER audit_row AFTER INSERT OR UPDATE OR DELETE ON parlant.parlant_agent
+    FOR EACH ROW EXECUTE FUNCTION parlant.audit_change();
+COMMENT ON TRIGGER audit_row ON parlant.parlant_agent IS 'Notes what changed in the row for the audit log.';
 
-CREATE TRIGGER audit_update AFTER UPDATE ON parlant.parlant_agent
-    REFERENCING OLD TABLE AS old_row NEW TABLE AS new_row
+CREATE TRIGGER audit_statement AFTER INSERT OR UPDATE OR DELETE ON parlant.parlant_agent
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
-COMMENT ON TRIGGER audit_update ON parlant.parlant_agent IS 'Writes what the statement changed into the audit log.';
-
-CREATE TRIGGER audit_delete AFTER DELETE ON parlant.parlant_agent
-    REFERENCING OLD TABLE AS old_row
-    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
-COMMENT ON TRIGGER audit_delete ON parlant.parlant_agent IS 'Writes what the statement changed into the audit log.';
+COMMENT ON TRIGGER audit_statement ON parlant.parlant_agent IS 'Writes what was noted into the audit log.';
 
 ALTER TABLE parlant.parlant_agent ENABLE ROW LEVEL SECURITY;
 

@@ -39,10 +39,12 @@ COMMENT ON COLUMN parlant.parlant_audit_log.new_values IS
 
 ALTER TABLE parlant.parlant_audit_log ALTER COLUMN id SET DEFAULT parlant.uuidv7();
 
-CREATE INDEX parlant_audit_log_time ON parlant.parlant_audit_log (workspace_id, occurred_at DESC);
+-- Ascending, so that a new entry is the last of its workspace: pages that no later entry goes to are full.
+CREATE INDEX parlant_audit_log_time ON parlant.parlant_audit_log (workspace_id, occurred_at);
 COMMENT ON INDEX parlant.parlant_audit_log_time IS 'Lists the changes of a workspace, latest first, also to purge old ones.';
 
-CREATE INDEX parlant_audit_log_row ON parlant.parlant_audit_log (workspace_id, row_id);
+-- The row first, which tells entries apart with one comparison.
+CREATE INDEX parlant_audit_log_row ON parlant.parlant_audit_log (row_id, workspace_id);
 COMMENT ON INDEX parlant.parlant_audit_log_row IS 'Finds the changes of a row.';
 
 CREATE INDEX parlant_audit_log_customer ON parlant.parlant_audit_log (workspace_id, customer_id)

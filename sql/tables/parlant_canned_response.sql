@@ -65,20 +65,13 @@ CREATE TRIGGER check_template BEFORE INSERT OR UPDATE OF template ON parlant.par
 COMMENT ON TRIGGER check_template ON parlant.parlant_canned_response IS
     'Refuses a broken template, with line and column.';
 
-CREATE TRIGGER audit_insert AFTER INSERT ON parlant.parlant_canned_response
-    REFERENCING NEW TABLE AS new_row
-    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
-COMMENT ON TRIGGER audit_insert ON parlant.parlant_canned_response IS 'Writes what the statement changed into the audit log.';
+CREATE TRIGGER audit_row AFTER INSERT OR UPDATE OR DELETE ON parlant.parlant_canned_response
+    FOR EACH ROW EXECUTE FUNCTION parlant.audit_change();
+COMMENT ON TRIGGER audit_row ON parlant.parlant_canned_response IS 'Notes what changed in the row for the audit log.';
 
-CREATE TRIGGER audit_update AFTER UPDATE ON parlant.parlant_canned_response
-    REFERENCING OLD TABLE AS old_row NEW TABLE AS new_row
+CREATE TRIGGER audit_statement AFTER INSERT OR UPDATE OR DELETE ON parlant.parlant_canned_response
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
-COMMENT ON TRIGGER audit_update ON parlant.parlant_canned_response IS 'Writes what the statement changed into the audit log.';
-
-CREATE TRIGGER audit_delete AFTER DELETE ON parlant.parlant_canned_response
-    REFERENCING OLD TABLE AS old_row
-    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
-COMMENT ON TRIGGER audit_delete ON parlant.parlant_canned_response IS 'Writes what the statement changed into the audit log.';
+COMMENT ON TRIGGER audit_statement ON parlant.parlant_canned_response IS 'Writes what was noted into the audit log.';
 
 ALTER TABLE parlant.parlant_canned_response ENABLE ROW LEVEL SECURITY;
 

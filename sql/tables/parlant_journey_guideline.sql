@@ -61,20 +61,13 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON parlant.parlant_journey_guideline
     FOR EACH ROW EXECUTE FUNCTION parlant.set_updated_at();
 COMMENT ON TRIGGER set_updated_at ON parlant.parlant_journey_guideline IS 'Keeps updated_at.';
 
-CREATE TRIGGER audit_insert AFTER INSERT ON parlant.parlant_journey_guideline
-    REFERENCING NEW TABLE AS new_row
-    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
-COMMENT ON TRIGGER audit_insert ON parlant.parlant_journey_guideline IS 'Writes what the statement changed into the audit log.';
+CREATE TRIGGER audit_row AFTER INSERT OR UPDATE OR DELETE ON parlant.parlant_journey_guideline
+    FOR EACH ROW EXECUTE FUNCTION parlant.audit_change();
+COMMENT ON TRIGGER audit_row ON parlant.parlant_journey_guideline IS 'Notes what changed in the row for the audit log.';
 
-CREATE TRIGGER audit_update AFTER UPDATE ON parlant.parlant_journey_guideline
-    REFERENCING OLD TABLE AS old_row NEW TABLE AS new_row
+CREATE TRIGGER audit_statement AFTER INSERT OR UPDATE OR DELETE ON parlant.parlant_journey_guideline
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
-COMMENT ON TRIGGER audit_update ON parlant.parlant_journey_guideline IS 'Writes what the statement changed into the audit log.';
-
-CREATE TRIGGER audit_delete AFTER DELETE ON parlant.parlant_journey_guideline
-    REFERENCING OLD TABLE AS old_row
-    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
-COMMENT ON TRIGGER audit_delete ON parlant.parlant_journey_guideline IS 'Writes what the statement changed into the audit log.';
+COMMENT ON TRIGGER audit_statement ON parlant.parlant_journey_guideline IS 'Writes what was noted into the audit log.';
 
 ALTER TABLE parlant.parlant_journey_guideline ENABLE ROW LEVEL SECURITY;
 

@@ -79,20 +79,13 @@ CREATE TRIGGER fill_workspace_id BEFORE INSERT ON parlant.parlant_journey_transi
     EXECUTE FUNCTION parlant.fill_from_parent('journey_id', 'parlant_journey', 'workspace_id');
 COMMENT ON TRIGGER fill_workspace_id ON parlant.parlant_journey_transition IS 'Fills workspace_id from the journey.';
 
-CREATE TRIGGER audit_insert AFTER INSERT ON parlant.parlant_journey_transition
-    REFERENCING NEW TABLE AS new_row
-    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
-COMMENT ON TRIGGER audit_insert ON parlant.parlant_journey_transition IS 'Writes what the statement changed into the audit log.';
+CREATE TRIGGER audit_row AFTER INSERT OR UPDATE OR DELETE ON parlant.parlant_journey_transition
+    FOR EACH ROW EXECUTE FUNCTION parlant.audit_change();
+COMMENT ON TRIGGER audit_row ON parlant.parlant_journey_transition IS 'Notes what changed in the row for the audit log.';
 
-CREATE TRIGGER audit_update AFTER UPDATE ON parlant.parlant_journey_transition
-    REFERENCING OLD TABLE AS old_row NEW TABLE AS new_row
+CREATE TRIGGER audit_statement AFTER INSERT OR UPDATE OR DELETE ON parlant.parlant_journey_transition
     FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
-COMMENT ON TRIGGER audit_update ON parlant.parlant_journey_transition IS 'Writes what the statement changed into the audit log.';
-
-CREATE TRIGGER audit_delete AFTER DELETE ON parlant.parlant_journey_transition
-    REFERENCING OLD TABLE AS old_row
-    FOR EACH STATEMENT EXECUTE FUNCTION parlant.audit_change();
-COMMENT ON TRIGGER audit_delete ON parlant.parlant_journey_transition IS 'Writes what the statement changed into the audit log.';
+COMMENT ON TRIGGER audit_statement ON parlant.parlant_journey_transition IS 'Writes what was noted into the audit log.';
 
 ALTER TABLE parlant.parlant_journey_transition ENABLE ROW LEVEL SECURITY;
 

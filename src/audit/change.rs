@@ -1,184 +1,229 @@
-//! The trigger function `parlant.audit_change`.
+//! The trigger function `parlant.audit_change`, called for each row that changed, and then for the statement.
 
 use super::column::Column;
-use super::entry::{Action, Entries};
+use super::entry::{Action, Entry};
+use super::pending;
+use crate::direct::changes_of;
 use crate::error::internal;
-use crate::owner::as_owner_of;
-use crate::transition::Rows;
+use crate::json::JsonbMade;
+use parlant_core::jsonb::Tree;
 use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
+use pgrx::pg_sys::{Datum, FunctionCallInfo, Oid};
 use pgrx::prelude::*;
-use pgrx::{AllocatedByPostgres, PgMemoryContexts, PgRelation};
+use pgrx::{PgRelation, trigger_support};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 
-/// `AFTER` statement trigger with the transition tables of its event.
-#[pg_trigger(sql = false)]
-#[allow(clippy::unnecessary_wraps, reason = "triggers return results")]
-fn audit_change<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, ErrorReport> {
-    audit(trigger).unwrap_or_report();
-    Ok(None)
+/// Says to PostgreSQL how it calls the function.
+#[unsafe(no_mangle)]
+extern "C" fn pg_finfo_audit_change() -> *const pg_sys::Pg_finfo_record {
+    static RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &raw const RECORD
 }
 
-fn audit(trigger: &PgTrigger<'_>) -> Result<(), ErrorReport> {
-    let relation = trigger.relation().map_err(internal)?;
-    let mut changes = match trigger.op().map_err(internal)? {
-        PgTriggerOperation::Insert => Changes { old: None, new: Some(Rows::new_of(trigger)?) },
-        PgTriggerOperation::Delete => Changes { old: Some(Rows::old_of(trigger)?), new: None },
-        _ => Changes { old: Some(Rows::old_of(trigger)?), new: Some(Rows::new_of(trigger)?) },
-    };
-    if !changes.advance()? {
-        return Ok(());
+/// `AFTER` trigger for rows and for statements. It is called as from C, since pgrx would ask the catalog and copy the
+/// row for each call.
+///
+/// # Safety
+/// PostgreSQL calls it as a trigger function.
+#[unsafe(no_mangle)]
+#[pg_guard]
+unsafe extern "C-unwind" fn audit_change(call: FunctionCallInfo) -> Datum {
+    // SAFETY: PostgreSQL calls it; a trigger's context is its data, whose relation is open while it runs.
+    unsafe {
+        if !trigger_support::called_as_trigger(call) {
+            Err(internal("audit_change was not called by a trigger")).unwrap_or_report()
+        }
+        let trigger = &*(*call).context.cast::<pg_sys::TriggerData>();
+        if trigger_support::trigger_fired_for_statement(trigger.tg_event) {
+            let table = PgRelation::from_pg(trigger.tg_relation);
+            pending::write(&table, Event::of(trigger)).unwrap_or_report();
+        } else if trigger_support::trigger_fired_after(trigger.tg_event) {
+            note(trigger).unwrap_or_report();
+        } else {
+            Err(internal("audit_change is for triggers that fire after the change")).unwrap_or_report()
+        }
     }
+    Datum::null()
+}
+
+/// What happens to the rows of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Event {
+    Insert,
+    Update,
+    Delete,
+}
+
+impl Event {
+    fn of(trigger: &pg_sys::TriggerData) -> Self {
+        match trigger.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
+            pg_sys::TRIGGER_EVENT_INSERT => Event::Insert,
+            pg_sys::TRIGGER_EVENT_DELETE => Event::Delete,
+            _ => Event::Update,
+        }
+    }
+}
+
+/// Notes what the log says of a row. One whose key was changed is one that went and one that came.
+///
+/// # Safety
+/// It is the data of a trigger for a row, after its change.
+unsafe fn note(trigger: &pg_sys::TriggerData) -> Result<(), ErrorReport> {
+    // SAFETY: as the caller promises.
+    let relation = unsafe { PgRelation::from_pg(trigger.tg_relation) };
     let table = Table::of(&relation)?;
-    let mut entries = Entries::new()?;
-    let mut memory = PgMemoryContexts::new("entry of the audit log");
-    loop {
-        // SAFETY: what is made there are values that `entries` copies, and nothing refers to them afterwards.
-        unsafe {
-            memory.switch_to(|_| changes.tell(&table, &mut entries))?;
-            memory.reset();
-        }
-        if !changes.advance()? {
-            break;
+    let event = Event::of(trigger);
+    // SAFETY: the slots hold rows of the table: the only one, or the old and the new one.
+    unsafe {
+        let row = Row::of(trigger.tg_trigslot);
+        let (old, new) = match event {
+            Event::Insert => (None, Some(row)),
+            Event::Delete => (Some(row), None),
+            Event::Update => (Some(row), Some(Row::of(trigger.tg_newslot))),
+        };
+        match (old, new) {
+            (Some(old), Some(new)) if old.id(&table) == new.id(&table) => {
+                updated(&table, &old, &new)?.map_or(Ok(()), |entry| pending::add(&relation, event, entry))
+            }
+            (old, new) => {
+                if let Some(old) = old {
+                    pending::add(&relation, event, whole(Action::Delete, &table, &old)?)?;
+                }
+                new.map_or(Ok(()), |new| pending::add(&relation, event, whole(Action::Insert, &table, &new)?))
+            }
         }
     }
-    drop(memory);
-    if entries.is_empty() {
-        return Ok(());
-    }
-    as_owner_of(&relation, || entries.write(relation.name()))
 }
 
+/// What is known of an audited table.
 struct Table {
-    id: i32,
+    /// Where it stands in a row, as other columns.
+    id: usize,
     /// None where rows belong to the whole database.
-    workspace_id: Option<i32>,
+    workspace_id: Option<usize>,
     columns: Vec<Column>,
 }
 
+thread_local! {
+    /// With the number of changes as of which it is known.
+    static TABLES: RefCell<HashMap<Oid, (u64, Rc<Table>)>> = RefCell::default();
+}
+
 impl Table {
-    fn of(relation: &PgRelation) -> Result<Self, ErrorReport> {
+    fn of(relation: &PgRelation) -> Result<Rc<Self>, ErrorReport> {
+        let now = changes_of(relation.oid());
+        let known = TABLES.with_borrow(|tables| {
+            tables.get(&relation.oid()).filter(|(changes, _)| *changes == now).map(|(_, table)| table.clone())
+        });
+        if let Some(table) = known {
+            return Ok(table);
+        }
         let (mut id, mut workspace_id) = (None, None);
-        for column in relation.tuple_desc().iter().filter(|column| !column.is_dropped()) {
+        for (at, column) in relation.tuple_desc().iter().enumerate().filter(|(_, column)| !column.is_dropped()) {
             match column.name() {
-                "id" => id = Some(column.attnum.into()),
-                "workspace_id" => workspace_id = Some(column.attnum.into()),
+                "id" => id = Some(at),
+                "workspace_id" => workspace_id = Some(at),
                 _ => {}
             }
         }
         let id = id.ok_or_else(|| internal(format!("table {} has no id", relation.name())))?;
-        Ok(Table { id, workspace_id, columns: Column::all(relation)? })
+        let table = Rc::new(Table { id, workspace_id, columns: Column::all(relation) });
+        TABLES.with_borrow_mut(|tables| tables.insert(relation.oid(), (now, table.clone())));
+        Ok(table)
     }
 }
 
-/// The transition tables. Of an update they have the same rows in the same order.
-struct Changes<'a> {
-    old: Option<Rows<'a>>,
-    new: Option<Rows<'a>>,
+/// A row of the table, as a trigger gets it.
+struct Row<'a> {
+    values: &'a [Datum],
+    nulls: &'a [bool],
 }
 
-impl Changes<'_> {
-    fn advance(&mut self) -> Result<bool, ErrorReport> {
-        match (self.old.as_mut().map(Rows::advance), self.new.as_mut().map(Rows::advance)) {
-            (Some(old), Some(new)) if old != new => Err(internal("the transition tables differ in length")),
-            (old, new) => Ok(old.or(new) == Some(true)),
-        }
-    }
-
-    /// Adds what the log says of the current row. One whose key was changed is one that went and one that came.
-    fn tell(&self, table: &Table, entries: &mut Entries) -> Result<(), ErrorReport> {
-        match (&self.old, &self.new) {
-            (Some(old), Some(new)) if has_same_id(table, old, new) => tell_update(table, old, new, entries),
-            (old, new) => {
-                if let Some(old) = old {
-                    tell_whole(Action::Delete, table, old, entries)?;
-                }
-                new.as_ref().map_or(Ok(()), |new| tell_whole(Action::Insert, table, new, entries))
-            }
-        }
-    }
-}
-
-fn has_same_id(table: &Table, old: &Rows<'_>, new: &Rows<'_>) -> bool {
-    let id = |rows: &Rows<'_>| {
-        // SAFETY: there is a current row, and the number is that of its id, a uuid.
+impl<'a> Row<'a> {
+    /// # Safety
+    /// The slot holds a row, and does so while the result is used.
+    unsafe fn of(slot: *mut pg_sys::TupleTableSlot) -> Self {
+        // SAFETY: as the caller promises: once taken apart, a row has so many values.
         unsafe {
-            let (datum, is_null) = rows.datum(table.id);
-            pgrx::Uuid::from_datum(datum, is_null)
+            pg_sys::slot_getallattrs(slot);
+            let count = (*slot).tts_nvalid as usize;
+            let values = std::slice::from_raw_parts((*slot).tts_values, count);
+            Row { values, nulls: std::slice::from_raw_parts((*slot).tts_isnull, count) }
         }
-    };
-    id(old) == id(new)
+    }
+
+    /// The value of a column as PostgreSQL holds it, if it is not null.
+    fn datum(&self, column: usize) -> Option<Datum> {
+        self.values.get(column).copied().filter(|_| self.nulls.get(column) == Some(&false))
+    }
+
+    /// # Safety
+    /// The row is one of the table, whose id is a uuid.
+    unsafe fn id(&self, table: &Table) -> Option<pgrx::Uuid> {
+        // SAFETY: as the caller promises.
+        self.datum(table.id).and_then(|datum| unsafe { pgrx::Uuid::from_datum(datum, false) })
+    }
 }
 
-fn tell_whole(action: Action, table: &Table, rows: &Rows<'_>, entries: &mut Entries) -> Result<(), ErrorReport> {
-    let mut object = Object::new();
+/// # Safety
+/// The row is one of the table.
+unsafe fn whole(action: Action, table: &Table, row: &Row<'_>) -> Result<Entry, ErrorReport> {
+    let mut object = Vec::with_capacity(table.columns.len());
     for column in &table.columns {
-        // SAFETY: there is a current row, of the table whose column this is.
-        unsafe { object.add(column, rows.datum(column.number))? }
+        // SAFETY: as the caller promises.
+        object.push((column.name(), unsafe { column.told(row.datum(column.place))? }));
     }
-    let object = Some(object.end());
+    let object = Some(JsonbMade::of(Tree::Object(object)));
     let (old, new) = if matches!(action, Action::Delete) { (object, None) } else { (None, object) };
-    add(action, table, rows, old, new, entries)
+    // SAFETY: as the caller promises.
+    unsafe { entry(action, table, row, old, new) }
 }
 
-fn tell_update(table: &Table, old: &Rows<'_>, new: &Rows<'_>, entries: &mut Entries) -> Result<(), ErrorReport> {
-    let (mut before, mut after) = (Object::new(), Object::new());
+/// None if nothing changed that the log tells of.
+///
+/// # Safety
+/// The rows are of the table.
+unsafe fn updated(table: &Table, old: &Row<'_>, new: &Row<'_>) -> Result<Option<Entry>, ErrorReport> {
+    let (mut before, mut after) = (Vec::new(), Vec::new());
     for column in &table.columns {
-        // SAFETY: there is a current row in both, of the table whose column this is.
+        // SAFETY: as the caller promises.
         unsafe {
-            let (was, is) = (old.datum(column.number), new.datum(column.number));
-            let is_same = was.1 == is.1 && (was.1 || column.is_same(was.0, is.0));
+            let (was, is) = (old.datum(column.place), new.datum(column.place));
+            let is_same = match (was, is) {
+                (Some(was), Some(is)) => column.is_same(was, is),
+                (was, is) => was.is_none() == is.is_none(),
+            };
             if !is_same {
-                before.add(column, was)?;
-                after.add(column, is)?;
+                before.push((column.name(), column.told(was)?));
+                after.push((column.name(), column.told(is)?));
             }
         }
     }
     if before.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    add(Action::Update, table, new, Some(before.end()), Some(after.end()), entries)
+    let [old_values, new_values] = [before, after].map(|object| Some(JsonbMade::of(Tree::Object(object))));
+    // SAFETY: as the caller promises.
+    unsafe { entry(Action::Update, table, new, old_values, new_values).map(Some) }
 }
 
-fn add(
+/// # Safety
+/// The row is one of the table.
+unsafe fn entry(
     action: Action,
     table: &Table,
-    rows: &Rows<'_>,
-    old_values: Option<String>,
-    new_values: Option<String>,
-    entries: &mut Entries,
-) -> Result<(), ErrorReport> {
-    // SAFETY: there is a current row, and the numbers are those of its columns, which are neither null nor of other
-    // types than a text and a uuid.
-    unsafe {
-        let workspace_id = table.workspace_id.map(|number| rows.datum(number).0).or_else(|| "".into_datum());
-        let workspace_id = workspace_id.ok_or_else(|| internal("a row without workspace"))?;
-        entries.add(action, workspace_id, rows.datum(table.id).0, old_values, new_values)
-    }
-}
-
-/// The text of a JSON object.
-struct Object(String);
-
-impl Object {
-    fn new() -> Self {
-        Object("{".to_owned())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.len() == 1
-    }
-
-    /// # Safety
-    /// The value is one of the column.
-    unsafe fn add(&mut self, column: &Column, value: (pg_sys::Datum, bool)) -> Result<(), ErrorReport> {
-        if !self.is_empty() {
-            self.0.push(',');
-        }
-        // SAFETY: as the caller promises.
-        unsafe { column.write(value, &mut self.0) }
-    }
-
-    fn end(mut self) -> String {
-        self.0.push('}');
-        self.0
-    }
+    row: &Row<'_>,
+    old_values: Option<JsonbMade>,
+    new_values: Option<JsonbMade>,
+) -> Result<Entry, ErrorReport> {
+    // SAFETY: as the caller promises; a workspace is a text.
+    let (row_id, workspace_id) = unsafe {
+        let workspace_id = table.workspace_id.and_then(|column| row.datum(column));
+        let workspace_id = workspace_id.and_then(|datum| String::from_datum(datum, false));
+        (row.id(table), workspace_id.unwrap_or_default())
+    };
+    let row_id = row_id.ok_or_else(|| internal("a row without its key"))?;
+    Ok(Entry { workspace_id, row_id, action, old_values, new_values })
 }

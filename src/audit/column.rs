@@ -1,19 +1,22 @@
 //! Columns of an audited table, and what the log says of their values.
 
 use crate::error::internal;
-use crate::json::JsonbText;
+use crate::json::JsonbMade;
+use parlant_core::jsonb::{Jsonb, Tree};
 use parlant_core::secret::{MASK, masked};
 use pgrx::PgRelation;
+use pgrx::fcinfo::direct_function_call;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::varlena::varsize_any;
-use std::fmt::Write as _;
+use pgrx::varlena::{varlena_to_byte_slice, varsize_any};
+use serde_json::Value;
+use std::ffi::CStr;
 
 /// A column that tells something about who configured what.
 pub(super) struct Column {
-    pub(super) number: i32,
-    /// Its name as a JSON string with a colon.
-    label: String,
+    /// Where its value stands in a row.
+    pub(super) place: usize,
+    name: String,
     kind: Kind,
     data_type: pg_sys::Oid,
     is_by_value: bool,
@@ -73,24 +76,28 @@ fn is_unaudited(name: &str) -> bool {
 
 impl Column {
     /// The columns of a table that the log tells of.
-    pub(super) fn all(table: &PgRelation) -> Result<Vec<Column>, ErrorReport> {
+    pub(super) fn all(table: &PgRelation) -> Vec<Column> {
         let descriptor = table.tuple_desc();
         let mut columns = Vec::with_capacity(descriptor.len());
-        for column in descriptor.iter() {
+        for (place, column) in descriptor.iter().enumerate() {
             let name = column.name();
             if column.is_dropped() || column.attgenerated != 0 || is_unaudited(name) {
                 continue;
             }
             columns.push(Column {
-                number: column.attnum.into(),
-                label: serde_json::to_string(name).map_err(internal)? + ":",
+                place,
+                name: name.to_owned(),
                 kind: kind(name, column.atttypid),
                 data_type: column.atttypid,
                 is_by_value: column.attbyval,
                 length: column.attlen,
             });
         }
-        Ok(columns)
+        columns
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether two values have the same bytes.
@@ -111,38 +118,35 @@ impl Column {
         }
     }
 
-    /// Adds the column to the members of a JSON object.
+    /// What the log says of a value, or of a null.
     ///
     /// # Safety
-    /// The value is one of this column.
-    pub(super) unsafe fn write(
-        &self,
-        (datum, is_null): (pg_sys::Datum, bool),
-        object: &mut String,
-    ) -> Result<(), ErrorReport> {
-        object.push_str(&self.label);
-        if is_null {
-            object.push_str("null");
-            return Ok(());
-        }
-        // SAFETY: the value is not null, and each is read as the type of its column.
+    /// The value is one of this column, and stays as it is while the result is used, as does the memory context.
+    pub(super) unsafe fn told<'a>(&self, value: Option<pg_sys::Datum>) -> Result<Tree<'a>, ErrorReport> {
+        let Some(datum) = value else { return Ok(Tree::Value(&Value::Null)) };
+        // SAFETY: each value is read as the type of its column.
         unsafe {
-            match self.kind {
-                Kind::Secret => write!(object, "\"{MASK}\"").map_err(internal)?,
+            Ok(match self.kind {
+                Kind::Secret => Tree::Text(MASK),
                 Kind::Json => {
-                    let text = read::<JsonbText>(datum)?.0;
-                    object.push_str(masked(&text).as_deref().unwrap_or(&text));
+                    let document = stored(datum);
+                    match masked(document).and_then(|value| JsonbMade::of(&value).into_datum()) {
+                        Some(datum) => Tree::Node(stored(datum).root()),
+                        None => Tree::Node(document.root()),
+                    }
                 }
-                Kind::Schema => object.push_str(&read::<JsonbText>(datum)?.0),
-                Kind::Text => object.push_str(&serde_json::to_string(read::<&str>(datum)?).map_err(internal)?),
-                Kind::Integer => write!(object, "{}", read::<i32>(datum)?).map_err(internal)?,
-                Kind::BigInteger => write!(object, "{}", read::<i64>(datum)?).map_err(internal)?,
-                Kind::Boolean => object.push_str(if read(datum)? { "true" } else { "false" }),
-                Kind::Uuid => write!(object, "\"{}\"", read::<pgrx::Uuid>(datum)?).map_err(internal)?,
-                Kind::Other => object.push_str(&to_jsonb(datum, self.data_type)?.0),
-            }
+                Kind::Schema => Tree::Node(stored(datum).root()),
+                Kind::Text => Tree::Text(read(datum)?),
+                Kind::Integer => Tree::Integer(read::<i32>(datum)?.into()),
+                Kind::BigInteger => Tree::Integer(read(datum)?),
+                Kind::Boolean => Tree::Bool(read(datum)?),
+                Kind::Uuid => {
+                    let text = direct_function_call::<&CStr>(pg_sys::uuid_out, &[Some(datum)]);
+                    Tree::Text(text.and_then(|text| text.to_str().ok()).ok_or_else(no_value)?)
+                }
+                Kind::Other => Tree::Node(stored(to_jsonb(datum, self.data_type)).root()),
+            })
         }
-        Ok(())
     }
 }
 
@@ -167,12 +171,23 @@ fn kind(name: &str, data_type: pg_sys::Oid) -> Kind {
 /// `T` is the value's type, and the value is not null.
 unsafe fn read<T: FromDatum>(datum: pg_sys::Datum) -> Result<T, ErrorReport> {
     // SAFETY: as the caller promises.
-    unsafe { T::from_datum(datum, false) }.ok_or_else(|| internal("a column without its value"))
+    unsafe { T::from_datum(datum, false) }.ok_or_else(no_value)
+}
+
+fn no_value() -> ErrorReport {
+    internal("a column without its value")
+}
+
+/// # Safety
+/// The value is a jsonb, and stays as it is while the result is used, as does the memory context.
+unsafe fn stored<'a>(datum: pg_sys::Datum) -> Jsonb<'a> {
+    // SAFETY: as the caller promises; the value is neither compressed nor stored elsewhere once it is unpacked.
+    Jsonb(unsafe { varlena_to_byte_slice(pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr())) })
 }
 
 /// # Safety
 /// The value is of this type, and not null.
-unsafe fn to_jsonb(datum: pg_sys::Datum, data_type: pg_sys::Oid) -> Result<JsonbText, ErrorReport> {
+unsafe fn to_jsonb(datum: pg_sys::Datum, data_type: pg_sys::Oid) -> pg_sys::Datum {
     // SAFETY: the function takes any value and asks the expression that it is called in for its type: here a call with
     // an argument of that type. All of it lives in the current memory context.
     unsafe {
@@ -189,7 +204,7 @@ unsafe fn to_jsonb(datum: pg_sys::Datum, data_type: pg_sys::Oid) -> Result<Jsonb
             pg_sys::CoercionForm::COERCE_EXPLICIT_CALL,
         )
         .cast();
-        read(pg_sys::FunctionCall1Coll(&raw mut call, pg_sys::InvalidOid, datum))
+        pg_sys::FunctionCall1Coll(&raw mut call, pg_sys::InvalidOid, datum)
     }
 }
 

@@ -17,8 +17,8 @@ const SETTING: &CStr = c"parlant.change_audit_log";
 /// Lets the current transaction change the log. Only the library and a superuser can set it.
 static CHANGE_AUDIT_LOG: GucSetting<bool> = GucSetting::<bool>::new(false);
 
-/// Declares the setting; called when the library is loaded.
-pub(crate) fn define_setting() {
+/// Called when the library is loaded.
+pub(super) fn define_setting() {
     GucRegistry::define_bool_guc(
         SETTING,
         c"Allows to change and delete entries of the audit log.",

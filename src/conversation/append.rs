@@ -315,6 +315,7 @@ const APPENDING: Kind = Kind {
     event: pg_sys::TRIGGER_TYPE_INSERT,
     triggers: &[c"begin_numbering", c"number_event", c"count_events", c"keep_to_canned_response"],
     foreign_keys: &[c"session_is_in_the_workspace"],
+    checks: &[],
     changes: &["offset", "workspace_id", "journey_id", "state_id"],
 };
 

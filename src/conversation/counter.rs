@@ -23,6 +23,7 @@ const WRITING: Kind = Kind {
     event: pg_sys::TRIGGER_TYPE_UPDATE,
     triggers: &[c"keep_session", c"leave_state_with_journey", c"set_ended_at"],
     foreign_keys: &[c"journey_belongs_to_the_agent", c"state_belongs_to_the_journey"],
+    checks: &[],
     changes: &[
         "current_journey_id",
         "current_state_id",

@@ -4,6 +4,10 @@ VALUES ('00000000-0000-4000-8000-000000000000', 'acme', 'Bo');
 CREATE TABLE unaudited_guideline (LIKE parlant.parlant_guideline INCLUDING ALL);
 ALTER TABLE unaudited_guideline ADD FOREIGN KEY (workspace_id, agent_id)
     REFERENCES parlant.parlant_agent (workspace_id, id) ON DELETE CASCADE;
+-- As rows of parlant_journey_guideline refer to parlant_guideline, which each update of either looks at.
+CREATE TABLE unaudited_journey_guideline (LIKE parlant.parlant_journey_guideline INCLUDING ALL,
+    FOREIGN KEY (workspace_id, agent_id, guideline_id)
+        REFERENCES unaudited_guideline (workspace_id, agent_id, id) ON DELETE CASCADE);
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON unaudited_guideline
     FOR EACH ROW EXECUTE FUNCTION parlant.set_updated_at();
 INSERT INTO parlant.parlant_guideline (id, agent_id, condition, action)

@@ -103,6 +103,23 @@ fn word(bytes: &[u8]) -> Option<(u16, &[u8])> {
     Some((u16::from_ne_bytes(*word), rest))
 }
 
+/// Appends an integer, as `append` does its digits.
+pub(super) fn append_integer(integer: i64, bytes: &mut Vec<u8>) {
+    let sign = if integer < 0 { SHORT_NEGATIVE } else { 0 };
+    let mut rest = integer.unsigned_abs();
+    // An integer of 64 bits has up to 19 digits.
+    let mut digits = [0_u16; 5];
+    for digit in digits.iter_mut().rev() {
+        *digit = (rest % 10_000) as u16;
+        rest /= 10_000;
+    }
+    let leading = digits.iter().take_while(|digit| **digit == 0).count();
+    let end = digits.iter().rposition(|digit| *digit != 0).map_or(leading, |last| last + 1);
+    let weight = digits.len().saturating_sub(leading + 1) as u16;
+    bytes.extend((IS_SHORT | sign | weight).to_ne_bytes());
+    digits.iter().take(end).skip(leading).for_each(|digit| bytes.extend(digit.to_ne_bytes()));
+}
+
 /// Appends a number in plain digits; `None`, and nothing appended, for any other.
 pub(super) fn append(text: &str, bytes: &mut Vec<u8>) -> Option<()> {
     let (is_negative, unsigned) = match text.strip_prefix('-') {

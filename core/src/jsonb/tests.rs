@@ -206,6 +206,13 @@ proptest! {
     }
 
     #[test]
+    fn integers_are_written_as_their_digits(integer in any::<i64>(), shift in 0..64) {
+        for integer in [integer >> shift, integer >> shift << shift, 10_000_i64.pow(shift as u32 % 5), i64::MIN, 0] {
+            prop_assert_eq!(super::write(&Tree::Integer(integer)), write(&json!(integer)), "{}", integer);
+        }
+    }
+
+    #[test]
     fn every_document_comes_back(value in document()) {
         prop_assert_eq!(round(&value), value);
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 /// the text: zero bytes, numbers with an exponent, documents that may be too large.
 #[must_use]
 pub fn write(document: &Tree<'_>) -> Option<Vec<u8>> {
-    let mut writer = Writer { bytes: Vec::new() };
+    let mut writer = Writer { bytes: Vec::with_capacity(128) };
     if is_container(document) {
         writer.tree(document)?;
     } else {
@@ -79,7 +79,10 @@ impl Writer {
     fn tree(&mut self, tree: &Tree<'_>) -> Option<u32> {
         match tree {
             Tree::Bool(truth) => Some(if *truth { TRUE } else { FALSE }),
-            Tree::Integer(integer) => self.number(&integer.to_string()),
+            Tree::Integer(integer) => self.number(|bytes| {
+                numeric::append_integer(*integer, bytes);
+                Some(())
+            }),
             Tree::Text(text) => self.text(text),
             Tree::Value(value) => self.value(value),
             Tree::Node(Node::Stored(element)) => self.element(element),
@@ -115,7 +118,7 @@ impl Writer {
             Value::Null => Some(NULL),
             Value::Bool(false) => Some(FALSE),
             Value::Bool(true) => Some(TRUE),
-            Value::Number(number) => self.number(number.as_str()),
+            Value::Number(number) => self.number(|bytes| numeric::append(number.as_str(), bytes)),
             Value::String(text) => self.text(text),
             Value::Array(elements) => {
                 self.container(ARRAY, elements.len(), elements.iter(), Writer::value)?;
@@ -140,11 +143,11 @@ impl Writer {
         Some(CONTAINER)
     }
 
-    fn number(&mut self, text: &str) -> Option<u32> {
+    fn number(&mut self, append: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Option<u32> {
         self.pad();
         let start = self.bytes.len();
         self.bytes.extend([0; 4]);
-        numeric::append(text, &mut self.bytes)?;
+        append(&mut self.bytes)?;
         let length = u32::try_from(self.bytes.len() - start).ok()?;
         // The header of a varlena: its length beside two bits that stand where the first byte of it is.
         let header = if cfg!(target_endian = "little") { length << 2 } else { length };
