@@ -1,4 +1,4 @@
--- the copy, and the bare rows of a trail, which are there already, into a copy of the log
+-- the copy, and the bare rows of a trail, which are there already
 BEGIN;
 UPDATE unaudited_guideline SET priority = priority % 1000 + 1;
 INSERT INTO bare_log
