@@ -118,11 +118,6 @@ impl Folded<'_> {
         *behind_apostrophe = is_apostrophe;
     }
 
-    /// Length of the original, in characters.
-    pub(super) fn len(&self) -> usize {
-        self.characters.len()
-    }
-
     pub(super) fn text(&self) -> &str {
         &self.text
     }

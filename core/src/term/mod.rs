@@ -5,6 +5,7 @@ mod fold;
 
 use aho_corasick::AhoCorasick;
 use fold::Folded;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 /// Largest glossary, in bytes of its terms. Building its automaton takes some fifty times as much memory.
@@ -67,22 +68,16 @@ impl Glossary {
     #[must_use]
     pub fn mentions(&self, text: &str) -> Vec<Mention> {
         let folded = Folded::with_word_boundaries(text);
-        // The longest match at each start.
-        let mut longest: Vec<Option<(usize, usize)>> = vec![None; folded.len()];
-        for found in self.automaton.find_overlapping_iter(folded.text()) {
-            let (Some(start), Some(end)) = (folded.word_start(found.start()), folded.word_end(found.end())) else {
-                continue;
-            };
-            if let Some(slot) = longest.get_mut(start)
-                && slot.is_none_or(|(longest_end, _)| longest_end < end)
-            {
-                *slot = Some((end, found.pattern().as_usize()));
-            }
-        }
+        let matched = self.automaton.find_overlapping_iter(folded.text()).filter_map(|found| {
+            let (start, end) = (folded.word_start(found.start())?, folded.word_end(found.end())?);
+            Some((start, end, found.pattern().as_usize()))
+        });
+        let mut matches: Vec<_> = matched.collect();
+        // The longest at each start before the others, which it covers.
+        matches.sort_by_key(|(start, end, _)| (*start, Reverse(*end)));
         let mut mentions = Vec::new();
         let mut free_from = 0;
-        for (start, found) in longest.iter().enumerate() {
-            let Some((end, pattern)) = *found else { continue };
+        for (start, end, pattern) in matches {
             if start < free_from {
                 continue;
             }
@@ -103,7 +98,7 @@ fn in_order_of_rank(terms: &[Term]) -> Vec<(String, u128)> {
             let synonyms = term.synonyms.iter().map(move |synonym| (term, false, synonym));
             std::iter::once((term, true, &term.name)).chain(synonyms)
         })
-        .map(|(term, is_name, word)| (std::cmp::Reverse((term.importance, is_name)), fold::pattern(word), term.id))
+        .map(|(term, is_name, word)| (Reverse((term.importance, is_name)), fold::pattern(word), term.id))
         .filter(|(_, folded, _)| !folded.is_empty())
         .collect();
     words.sort_by_key(|(rank, _, _)| *rank);
