@@ -1,5 +1,5 @@
 -- reading
--- connect: port=6432
+-- connect: user=unrestricted port=6432
 -- protocol: simple
 \set w random(1, 10)
 \set n random(1, 1000)
