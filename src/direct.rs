@@ -6,12 +6,14 @@
 //! leave to the caller is what the table's triggers and foreign keys of ours would do; a table that has more to say,
 //! such as a trigger of a user's or a generated column, is not taken, and its caller writes by SQL.
 
+use crate::changes::changes_of;
 use crate::owner::as_owner_of;
+use crate::privilege::has_privileges;
 use pgrx::pg_sys::{AttrNumber, Datum, Oid};
 use pgrx::prelude::*;
 use pgrx::{PgRelation, PgTupleDesc};
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::{CStr, c_int};
 use std::ptr::null_mut;
 use std::rc::Rc;
@@ -180,47 +182,6 @@ struct Known {
 
 thread_local! {
     static COMPILED: RefCell<HashMap<Oid, Known>> = RefCell::default();
-    /// Tables of which anything is compiled.
-    static WATCHED: RefCell<HashSet<Oid>> = RefCell::default();
-    /// Grows with every change of such a table.
-    static CHANGES: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Called when the library is loaded.
-pub(crate) fn register_callbacks() {
-    // SAFETY: the functions live as long as the library, which is never unloaded.
-    unsafe {
-        pg_sys::CacheRegisterRelcacheCallback(Some(note_change), Datum::null());
-        // What is compiled may have the body of a function in it, and another schema may come to bear the name of ours.
-        for cache in [pg_sys::SysCacheIdentifier::PROCOID, pg_sys::SysCacheIdentifier::NAMESPACEOID] {
-            pg_sys::CacheRegisterSyscacheCallback(cache.cast_signed(), Some(note_catalog_change), Datum::null());
-        }
-    }
-}
-
-unsafe extern "C-unwind" fn note_change(_: Datum, table: Oid) {
-    // The set may be borrowed by who called what ended here, and while a process ends it may be gone: then everything
-    // counts as changed.
-    let is_watched = WATCHED.try_with(|watched| {
-        watched.try_borrow().map_or(true, |watched| table == Oid::INVALID || watched.contains(&table))
-    });
-    if is_watched.unwrap_or(false) {
-        count_change();
-    }
-}
-
-unsafe extern "C-unwind" fn note_catalog_change(_: Datum, _: c_int, _: u32) {
-    count_change();
-}
-
-/// A number that differs after a change of this table, or of any other that something is compiled of.
-pub(crate) fn changes_of(table: Oid) -> u64 {
-    WATCHED.with_borrow_mut(|watched| watched.insert(table));
-    CHANGES.get()
-}
-
-fn count_change() {
-    let _ = CHANGES.try_with(|changes| changes.set(changes.get().wrapping_add(1)));
 }
 
 impl Compiled {
@@ -244,12 +205,12 @@ impl Compiled {
     /// Whether the current role may insert rows and read them back, as far as privileges go and policies are known.
     /// Where not, an `INSERT` says why.
     pub(crate) fn may_insert(&self, table: &PgRelation, is_restricted: bool) -> bool {
-        may_write() && may(table, is_restricted, self.policies.as_ref(), &[pg_sys::ACL_INSERT, pg_sys::ACL_SELECT])
+        may_write() && may(table, is_restricted, self.policies.as_ref(), pg_sys::ACL_INSERT | pg_sys::ACL_SELECT)
     }
 
     /// Whether the current role may update rows that it may read, likewise.
     pub(crate) fn may_update(&self, table: &PgRelation, is_restricted: bool) -> bool {
-        may_write() && may(table, is_restricted, self.policies.as_ref(), &[pg_sys::ACL_UPDATE, pg_sys::ACL_SELECT])
+        may_write() && may(table, is_restricted, self.policies.as_ref(), pg_sys::ACL_UPDATE | pg_sys::ACL_SELECT)
     }
 
     fn compile(table: &PgRelation, kind: &Kind) -> Compiled {
@@ -412,7 +373,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Inserts rows that have passed the checks. The caller has done, or does, what the triggers and the foreign keys of [`Kind`] would.
+    /// Inserts rows that have passed the checks. The caller has done, or does, what the triggers and the foreign keys of
+    /// [`Kind`] would.
     pub(crate) fn insert(mut self, rows: Vec<NewRow>, is_restricted: bool) {
         for row in &rows {
             if is_restricted && !self.passes_policies(row) {
@@ -665,16 +627,10 @@ pub(crate) fn may_write() -> bool {
 }
 
 /// Whether the current role has privileges, and policies that restrict it are known.
-pub(crate) fn may(table: &PgRelation, is_restricted: bool, policies: Option<&Policies>, privileges: &[u32]) -> bool {
-    // SAFETY: the table is there, and these settings and functions are those of the backend that runs.
-    unsafe {
-        let role = pg_sys::GetUserId();
-        let has = |privilege: &u32| {
-            let checked = pg_sys::pg_class_aclcheck(table.oid(), role, (*privilege).into());
-            checked == pg_sys::AclResult::ACLCHECK_OK
-        };
-        privileges.iter().all(has) && (!is_restricted || (pg_sys::row_security && policies.is_some()))
-    }
+pub(crate) fn may(table: &PgRelation, is_restricted: bool, policies: Option<&Policies>, privileges: u32) -> bool {
+    // SAFETY: the setting is one of the backend that runs.
+    let policies_may_bind = || unsafe { pg_sys::row_security } && policies.is_some();
+    has_privileges(table, privileges) && (!is_restricted || policies_may_bind())
 }
 
 fn triggers_are_known(table: &PgRelation, kind: &Kind) -> bool {

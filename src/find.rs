@@ -3,8 +3,10 @@
 //! Planning and running a query costs many times the reading of a row by its key. What [`crate::direct`] says of
 //! writing is so here too: policies are compiled once a connection, and what is not as we made it is read by SQL.
 
+use crate::changes::changes_of;
 use crate::direct::{self, Context, Policies, column, may};
-use crate::owner::{as_owner_of, is_restricted};
+use crate::owner::as_owner_of;
+use crate::privilege::is_restricted;
 use crate::table::{our_table_to_read, usable_index};
 use pgrx::itemptr::item_pointer_to_u64;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -115,13 +117,13 @@ impl Finder {
         let table = our_table_to_read(source.table)?;
         let Some(layout) = Layout::of(source, &table) else { return Ok(None) };
         let is_restricted = is_restricted(&table);
-        let may_read = may(&table, is_restricted, layout.policies.as_ref(), &[pg_sys::ACL_SELECT]);
+        let may_read = may(&table, is_restricted, layout.policies.as_ref(), pg_sys::ACL_SELECT);
         Ok(may_read.then_some(Finder { table, layout, is_restricted }))
     }
 
     /// Whether the current role may update rows as well. Where not, a query says why.
     pub(crate) fn may_update(&self) -> bool {
-        may(&self.table, self.is_restricted, self.layout.policies.as_ref(), &[pg_sys::ACL_UPDATE])
+        may(&self.table, self.is_restricted, self.layout.policies.as_ref(), pg_sys::ACL_UPDATE)
     }
 
     /// The rows of these keys in the order of the index, or backward. A snapshot is active, and stays so.
@@ -368,7 +370,7 @@ impl Drop for Rows<'_> {
 
 impl Layout {
     fn of(source: &'static Source, table: &PgRelation) -> Option<Rc<Layout>> {
-        let (oid, changes) = (table.oid(), direct::changes_of(table.oid()));
+        let (oid, changes) = (table.oid(), changes_of(table.oid()));
         let known = KNOWN.with_borrow(|all| all.get(&std::ptr::from_ref(source)).cloned());
         if let Some(known) = known.filter(|known| known.table == oid && known.changes == changes) {
             return known.layout;

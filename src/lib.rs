@@ -12,6 +12,7 @@ use pgrx::prelude::*;
 
 mod audit;
 mod behaviour;
+mod changes;
 mod context;
 mod conversation;
 mod direct;
@@ -27,6 +28,7 @@ mod json_schema;
 mod owner;
 mod parent;
 mod pii;
+mod privilege;
 mod query;
 mod record;
 mod row;
@@ -118,7 +120,8 @@ extern "C-unwind" fn _PG_init() {
     isolation::init();
     conversation::define_settings();
     conversation::register_callbacks();
-    direct::register_callbacks();
+    changes::watch_definitions();
+    privilege::watch_roles();
     // SAFETY: the prefix is a string that ends with NUL, which the function copies.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"parlant".as_ptr()) }
 }

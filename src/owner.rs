@@ -44,11 +44,3 @@ impl Drop for Identity {
         unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.security_context) }
     }
 }
-
-/// Whether row-level security restricts what the current role sees of `table`.
-pub(crate) fn is_restricted(table: &PgRelation) -> bool {
-    // SAFETY: the relation is open; an invalid role means the current one; `true` asks for no error where
-    // `row_security = off` forbids reading past the policies.
-    let state = unsafe { pg_sys::check_enable_rls(table.oid(), pg_sys::Oid::INVALID, true) };
-    state == pg_sys::CheckEnableRlsResult::RLS_ENABLED.cast_signed()
-}

@@ -2,7 +2,7 @@
 
 use crate::context::WORKSPACE_ID;
 use crate::error::{error, internal};
-use crate::owner::is_restricted;
+use crate::privilege::is_restricted;
 use crate::statement::kept;
 use pgrx::PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION;
 use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};

@@ -1,6 +1,6 @@
 //! Our own tables, read as PostgreSQL reads its catalogs: without a plan, past privileges and row-level security.
 
-use crate::direct::changes_of;
+use crate::changes::changes_of;
 use crate::error::{error, internal};
 use crate::statement::refuse_on_standby;
 use pgrx::PgRelation;

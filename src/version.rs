@@ -5,7 +5,7 @@
 //! than a query. It is asked for rows that are the same in the columns that policies read, so that a role sees all of
 //! them or none, and what one role's query has made is what another's would make.
 
-use crate::direct::changes_of;
+use crate::changes::changes_of;
 use crate::find::{Finder, Key, Source};
 use crate::settled::Settled;
 use pgrx::PgRelation;

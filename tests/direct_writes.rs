@@ -234,6 +234,48 @@ fn policies_of_others_hold() {
 }
 
 #[test]
+fn rights_go_with_what_they_came_from() {
+    let database = Cluster::shared().database();
+    let (app, group) = (database.create_role("app"), database.create_role("writers"));
+    let mut owner = world_in(&database);
+    owner.run(&format!(
+        "SELECT parlant.grant_app_role('{group}'), parlant.grant_workspace('acme', 'ann', 'admin');
+         GRANT {group} TO {app}"
+    ));
+    let mut connection = database.connect_as(&app);
+    let try_to_append = |connection: &mut Connection| {
+        connection.run("BEGIN");
+        let appended = connection
+            .try_to_run("SELECT parlant.enter_workspace('acme', 'ann')")
+            .and_then(|()| connection.try_column::<i32>(&statement("who may")));
+        connection.run("ROLLBACK");
+        appended.map_err(|error| error.code().map(|code| code.code().to_owned()))
+    };
+    assert!(try_to_append(&mut connection).is_ok());
+    for (taken, given) in [
+        (
+            format!("REVOKE INSERT ON parlant.parlant_event FROM {group}"),
+            format!("GRANT INSERT ON parlant.parlant_event TO {group}"),
+        ),
+        (
+            format!("REVOKE SELECT ON parlant.parlant_event FROM {group}"),
+            format!("GRANT SELECT ON parlant.parlant_event TO {group}"),
+        ),
+        (format!("REVOKE {group} FROM {app}"), format!("GRANT {group} TO {app}")),
+    ] {
+        owner.run(&taken);
+        assert_eq!(try_to_append(&mut connection), Err(Some("42501".to_owned())), "{taken}");
+        owner.run(&given);
+        assert!(try_to_append(&mut connection).is_ok(), "{given}");
+    }
+    connection.assert_refused(&statement("outside a workspace"), "P0002");
+    owner.run(&format!("ALTER ROLE {app} BYPASSRLS"));
+    assert!(connection.try_column::<i32>(&statement("past all policies")).is_ok());
+    owner.run(&format!("ALTER ROLE {app} NOBYPASSRLS"));
+    connection.assert_refused(&statement("bound again"), "P0002");
+}
+
+#[test]
 fn what_forbids_writing_forbids_it() {
     let mut connection = world();
     connection.assert_refused(&format!("BEGIN READ ONLY; {}", statement("read only")), "25006");

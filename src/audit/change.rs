@@ -3,7 +3,7 @@
 use super::column::Column;
 use super::entry::{Action, Entry};
 use super::pending;
-use crate::direct::changes_of;
+use crate::changes::changes_of;
 use crate::error::internal;
 use crate::json::JsonbMade;
 use parlant_core::jsonb::Tree;

@@ -4,7 +4,7 @@ use super::host::read;
 use crate::context::{PERMISSION, WORKSPACE_ID};
 use crate::error::{error, internal};
 use crate::json::JsonbOut;
-use crate::owner::is_restricted;
+use crate::privilege::is_restricted;
 use pgrx::PgRelation;
 use pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE;
 use pgrx::pg_sys::panic::ErrorReport;

@@ -8,7 +8,7 @@ use super::settings::NOTIFY;
 use crate::direct::{Kind, Layout, Values, column};
 use crate::error::error;
 use crate::json::{Jsonb, JsonbDatum, JsonbMade};
-use crate::owner::is_restricted;
+use crate::privilege::is_restricted;
 use crate::table::our_table_to_write;
 use parlant_core::event::TYPES;
 use parlant_core::jsonb::{Document, Node};

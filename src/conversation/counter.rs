@@ -2,7 +2,7 @@
 
 use super::ledger::{Numbered, Tally};
 use crate::direct::{Kind, Layout, Values, column};
-use crate::owner::is_restricted;
+use crate::privilege::is_restricted;
 use pgrx::pg_sys::{AttrNumber, Oid};
 use pgrx::prelude::*;
 use pgrx::{PgRelation, Uuid};

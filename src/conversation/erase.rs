@@ -2,7 +2,7 @@
 
 use crate::context::{PERMISSION, WORKSPACE_ID};
 use crate::error::{error, internal};
-use crate::owner::is_restricted;
+use crate::privilege::is_restricted;
 use crate::statement::refuse_on_standby;
 use pgrx::PgRelation;
 use pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE;

@@ -3,7 +3,8 @@
 
 use crate::context::{CUSTOMER_ID, WORKSPACE_ID};
 use crate::error::{error, internal};
-use crate::owner::{as_owner_of, is_restricted};
+use crate::owner::as_owner_of;
+use crate::privilege::is_restricted;
 use crate::statement::kept;
 use crate::table::our_table_to_write;
 use pgrx::PgSqlErrorCode::ERRCODE_NO_DATA_FOUND;

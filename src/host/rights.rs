@@ -3,7 +3,8 @@
 use super::keys::Key;
 use super::tables::HostSchema;
 use crate::error::{error, internal};
-use crate::owner::{as_owner_of, is_restricted};
+use crate::owner::as_owner_of;
+use crate::privilege::is_restricted;
 use pgrx::PgRelation;
 use pgrx::PgSqlErrorCode::{ERRCODE_INSUFFICIENT_PRIVILEGE, ERRCODE_INVALID_PARAMETER_VALUE};
 use pgrx::pg_sys::panic::ErrorReport;

@@ -6,7 +6,7 @@
 use super::enter::Actor;
 use super::permission::{MEMBERS, admits_customers, hides_agents, permission_to_enter};
 use super::refusal::refused_entry;
-use crate::direct::changes_of;
+use crate::changes::changes_of;
 use crate::host;
 use crate::table::our_table;
 use pgrx::PgRelation;

@@ -4,7 +4,7 @@ use super::refusal::refused_entry;
 use crate::context::{PERMISSION, USER_ID, WORKSPACE_ID};
 use crate::error::error;
 use crate::host::{self, HostAnswer};
-use crate::owner::is_restricted;
+use crate::privilege::is_restricted;
 use crate::table::{Rows, our_table};
 use pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE;
 use pgrx::pg_sys::panic::ErrorReport;
