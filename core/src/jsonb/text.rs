@@ -8,9 +8,19 @@ use serde_json::Value;
 /// [`write`](super::write), and for documents that are nested too deep.
 #[must_use]
 pub fn write_text(document: &Tree<'_>) -> Option<Vec<u8>> {
-    let mut writer = Writer { bytes: Vec::new() };
+    let finished = finished(document);
+    let mut writer = Writer { bytes: Vec::with_capacity(finished + finished / 2) };
     writer.tree(document)?;
     Some(writer.bytes)
+}
+
+/// How many bytes of the text stand ready.
+fn finished(tree: &Tree<'_>) -> usize {
+    match tree {
+        Tree::Finished(finished) => finished.text().map_or(0, <[u8]>::len),
+        Tree::Object(members) => members.iter().map(|(_, member)| self::finished(member)).sum(),
+        _ => 0,
+    }
 }
 
 struct Writer {

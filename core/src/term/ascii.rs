@@ -17,27 +17,35 @@ enum Class {
     Other,
 }
 
-impl Class {
-    fn of(line: &[u8], at: Option<usize>) -> Class {
-        match at.and_then(|at| line.get(at)) {
-            Some(b'a'..=b'z' | b'A'..=b'Z') => Class::Letter,
-            Some(b'0'..=b'9') => Class::Digit,
-            Some(b'_') => Class::Underscore,
-            Some(b':') => Class::Colon,
-            Some(b',' | b';') => Class::Comma,
-            Some(b'.' | b'\'') => Class::Dot,
-            Some(b' ') => Class::Space,
-            Some(b'\r') => Class::Return,
-            Some(b'\n') => Class::LineFeed,
+/// By byte.
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Other; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        classes[byte as usize] = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
+            b'0'..=b'9' => Class::Digit,
+            b'_' => Class::Underscore,
+            b':' => Class::Colon,
+            b',' | b';' => Class::Comma,
+            b'.' | b'\'' => Class::Dot,
+            b' ' => Class::Space,
+            b'\r' => Class::Return,
+            b'\n' => Class::LineFeed,
             _ => Class::Other,
-        }
+        };
+        byte += 1;
     }
-}
+    classes
+};
 
 /// Whether a word may begin or end in front of a byte.
 pub(super) fn is_boundary(line: &[u8], at: usize) -> bool {
     use Class::{Colon, Comma, Digit, Dot, Letter, LineFeed, Return, Space, Underscore};
-    let class = |at| Class::of(line, at);
+    let class = |at: Option<usize>| {
+        let byte = at.and_then(|at| line.get(at));
+        byte.and_then(|byte| CLASSES.get(usize::from(*byte))).copied().unwrap_or(Class::Other)
+    };
     let (before, behind) = (class(at.checked_sub(1)), class(Some(at)));
     match (before, behind) {
         (Letter | Digit | Underscore, Letter | Digit | Underscore) | (Space, Space) | (Return, LineFeed) => false,

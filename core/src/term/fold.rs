@@ -5,24 +5,27 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// The folded form of a term.
-pub(super) fn pattern(term: &str) -> String {
-    let mut folded = String::new();
+pub(super) fn pattern(term: &str) -> Vec<u8> {
+    let mut folded = Vec::new();
     for character in term.chars() {
         fold(character, |c| push(&mut folded, c));
     }
-    folded.trim_end().to_owned()
+    folded.truncate(folded.trim_ascii_end().len());
+    folded
 }
 
 /// Adds a character; of several spaces one, and none in front.
-fn push(folded: &mut String, character: char) {
-    if character != ' ' || !(folded.is_empty() || folded.ends_with(' ')) {
-        folded.push(character);
+fn push(folded: &mut Vec<u8>, character: char) {
+    match u8::try_from(character).ok().filter(u8::is_ascii) {
+        Some(b' ') if folded.last().is_none_or(|last| *last == b' ') => {}
+        Some(byte) => folded.push(byte),
+        None => folded.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
     }
 }
 
 fn fold(character: char, mut each: impl FnMut(char)) {
     if character.is_ascii() {
-        return each(if character.is_ascii_whitespace() { ' ' } else { character.to_ascii_lowercase() });
+        return each(fold_ascii(character));
     }
     for part in std::iter::once(character).nfkd() {
         // By way of upper case, ß becomes ss, and both small sigmas one.
@@ -32,6 +35,10 @@ fn fold(character: char, mut each: impl FnMut(char)) {
             }
         }
     }
+}
+
+fn fold_ascii(character: char) -> char {
+    if character.is_ascii_whitespace() { ' ' } else { character.to_ascii_lowercase() }
 }
 
 /// Marks that make no other letter in the scripts that use them. Those of Indic scripts and of kana do.
@@ -62,7 +69,8 @@ fn plain(character: char) -> char {
 /// A text, folded, with the way back.
 pub(super) struct Folded<'a> {
     original: &'a str,
-    text: String,
+    /// In UTF-8.
+    text: Vec<u8>,
     /// For each byte of the folded text, the original character it comes from.
     origins: Vec<u32>,
     /// For each original character: where it begins, in bytes; whether a word may begin or end in front of it; and
@@ -81,7 +89,7 @@ impl Folded<'_> {
     pub(super) fn with_word_boundaries(original: &str) -> Folded<'_> {
         let mut folded = Folded {
             original,
-            text: String::with_capacity(original.len()),
+            text: Vec::with_capacity(original.len()),
             origins: Vec::with_capacity(original.len()),
             characters: Vec::with_capacity(original.len()),
         };
@@ -91,13 +99,15 @@ impl Folded<'_> {
             if line.is_ascii() {
                 for (at, byte) in line.bytes().enumerate() {
                     let is_boundary = ascii::is_boundary(line.as_bytes(), at);
-                    folded.add(offset + at, byte.into(), is_boundary, &mut behind_apostrophe);
+                    let fold = |text: &mut Vec<u8>| push(text, fold_ascii(byte.into()));
+                    folded.add(offset + at, byte.into(), is_boundary, &mut behind_apostrophe, fold);
                 }
             } else {
                 let mut boundaries = line.split_word_bound_indices().map(|(at, _)| at).peekable();
                 for (at, character) in line.char_indices() {
                     let is_boundary = boundaries.next_if_eq(&at).is_some();
-                    folded.add(offset + at, character, is_boundary, &mut behind_apostrophe);
+                    let fold = |text: &mut Vec<u8>| fold(character, |c| push(text, c));
+                    folded.add(offset + at, character, is_boundary, &mut behind_apostrophe, fold);
                 }
             }
             offset += line.len();
@@ -105,20 +115,30 @@ impl Folded<'_> {
         folded
     }
 
-    fn add(&mut self, offset: usize, character: char, is_boundary: bool, behind_apostrophe: &mut bool) {
+    #[inline(always)]
+    fn add(
+        &mut self,
+        offset: usize,
+        character: char,
+        is_boundary: bool,
+        behind_apostrophe: &mut bool,
+        fold: impl FnOnce(&mut Vec<u8>),
+    ) {
         let is_apostrophe = matches!(character, '\'' | '\u{2019}');
         let folded_start = self.text.len();
-        fold(character, |c| push(&mut self.text, c));
+        fold(&mut self.text);
         let folded_end = self.text.len();
         let number = u32::try_from(self.characters.len()).unwrap_or(u32::MAX);
-        self.origins.resize(folded_end, number);
+        for _ in folded_start..folded_end {
+            self.origins.push(number);
+        }
         // Both sides of an apostrophe, for "bank's" and "l'API".
         let is_boundary = is_boundary || is_apostrophe || *behind_apostrophe;
         self.characters.push(Character { offset, is_boundary, folded_start, folded_end });
         *behind_apostrophe = is_apostrophe;
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &[u8] {
         &self.text
     }
 

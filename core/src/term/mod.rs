@@ -45,7 +45,7 @@ impl Glossary {
     /// that comes first.
     pub fn new(terms: &[Term]) -> Result<Glossary, String> {
         let mut patterns = Vec::new();
-        let mut ranks: HashMap<String, usize> = HashMap::new();
+        let mut ranks: HashMap<Vec<u8>, usize> = HashMap::new();
         let mut ids = Vec::new();
         for (folded, term) in in_order_of_rank(terms) {
             if !ranks.contains_key(&folded) {
@@ -91,7 +91,7 @@ impl Glossary {
     }
 }
 
-fn in_order_of_rank(terms: &[Term]) -> Vec<(String, u128)> {
+fn in_order_of_rank(terms: &[Term]) -> Vec<(Vec<u8>, u128)> {
     let mut words: Vec<_> = terms
         .iter()
         .flat_map(|term| {
