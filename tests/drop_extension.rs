@@ -130,7 +130,12 @@ fn triggers_that_were_dropped_are_put_back() {
     assert_put_back(
         &format!(
             "SELECT format('DROP TRIGGER %I ON parlant.%I', tgname, relname), format('trigger %s.%s', relname, tgname)
-             {TABLES} JOIN pg_trigger ON tgrelid = t.oid AND NOT tgisinternal"
+             {TABLES} JOIN pg_trigger ON tgrelid = t.oid AND NOT tgisinternal AND tgenabled <> 'A'
+             UNION ALL
+             SELECT command, made
+             {TABLES} JOIN pg_trigger ON tgrelid = t.oid AND tgenabled = 'A',
+             LATERAL (VALUES (format('DROP TRIGGER %I ON parlant.%I', tgname, relname), format('trigger %s.%s', relname, tgname)),
+                             ('SELECT', format('always trigger %s.%s', relname, tgname))) AS dropped (command, made)"
         ),
         35,
     );

@@ -1,6 +1,7 @@
 //! PgBouncer in transaction mode with a single server connection, which all tenants take turns on.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 use std::thread;
 
@@ -58,7 +59,7 @@ impl Pooler {
         eventually("PgBouncer listens", || {
             let ended = process.try_wait().unwrap();
             assert!(ended.is_none(), "PgBouncer (Debian package pgbouncer) does not run: {ended:?}");
-            socket.exists().then_some(())
+            UnixStream::connect(&socket).ok().map(drop)
         });
         Pooler { database, role, process }
     }
