@@ -3,12 +3,12 @@
 use pgrx::pg_sys::{Datum, Oid};
 use pgrx::prelude::*;
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::c_int;
 
 thread_local! {
     /// Tables of which anything is kept.
-    static WATCHED: RefCell<HashSet<Oid>> = RefCell::default();
+    static WATCHED: RefCell<BTreeSet<u32>> = RefCell::default();
     /// Grows with every change of such a table.
     static CHANGES: Cell<u64> = const { Cell::new(0) };
 }
@@ -29,7 +29,7 @@ unsafe extern "C-unwind" fn note_change(_: Datum, table: Oid) {
     // The set may be borrowed by who called what ended here, and while a process ends it may be gone: then everything
     // counts as changed.
     let is_watched = WATCHED.try_with(|watched| {
-        watched.try_borrow().map_or(true, |watched| table == Oid::INVALID || watched.contains(&table))
+        watched.try_borrow().map_or(true, |watched| table == Oid::INVALID || watched.contains(&table.to_u32()))
     });
     if is_watched.unwrap_or(false) {
         count_change();
@@ -42,7 +42,7 @@ unsafe extern "C-unwind" fn note_catalog_change(_: Datum, _: c_int, _: u32) {
 
 /// A number that differs after a change of this table, or of any other that something is kept of.
 pub(crate) fn changes_of(table: Oid) -> u64 {
-    WATCHED.with_borrow_mut(|watched| watched.insert(table));
+    WATCHED.with_borrow_mut(|watched| watched.insert(table.to_u32()));
     CHANGES.get()
 }
 

@@ -13,7 +13,7 @@ use pgrx::pg_sys::{AttrNumber, Datum, Oid};
 use pgrx::prelude::*;
 use pgrx::{PgRelation, PgTupleDesc};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{CStr, c_int};
 use std::ptr::null_mut;
 use std::rc::Rc;
@@ -181,7 +181,7 @@ struct Known {
 }
 
 thread_local! {
-    static COMPILED: RefCell<HashMap<Oid, Known>> = RefCell::default();
+    static COMPILED: RefCell<BTreeMap<u32, Known>> = RefCell::default();
 }
 
 impl Compiled {
@@ -189,7 +189,7 @@ impl Compiled {
     fn of(table: &PgRelation, kind: &Kind) -> Option<Rc<Compiled>> {
         let oid = table.oid();
         let now = changes_of(oid);
-        let known = COMPILED.with_borrow(|all| all.get(&oid).filter(|known| known.changes == now).cloned());
+        let known = COMPILED.with_borrow(|all| all.get(&oid.to_u32()).filter(|known| known.changes == now).cloned());
         if let Some(known) = known {
             return known.compiled;
         }
@@ -197,7 +197,7 @@ impl Compiled {
         let compiled = is_plain(table, kind).then(|| as_owner_of(table, || Rc::new(Compiled::compile(table, kind))));
         let compiled = compiled.filter(|compiled| compiled.indexes_are_plain());
         let known = Known { changes: now, compiled: compiled.clone() };
-        let outdated = COMPILED.with_borrow_mut(|all| all.insert(oid, known));
+        let outdated = COMPILED.with_borrow_mut(|all| all.insert(oid.to_u32(), known));
         drop(outdated);
         compiled
     }
@@ -258,26 +258,19 @@ impl Compiled {
         changes: &[(AttrNumber, Option<Datum>)],
         is_restricted: bool,
     ) -> Option<pg_sys::TM_Result::Type> {
-        let mut numbers: Vec<_> = changes.iter().map(|(column, _)| c_int::from(*column)).collect();
-        let mut values: Vec<_> = changes.iter().map(|(_, value)| value.unwrap_or(Datum::null())).collect();
-        let mut nulls: Vec<_> = changes.iter().map(|(_, value)| value.is_none()).collect();
-        // SAFETY: as the caller promises. The three arrays have as many elements as is said; the old row stays pinned
-        // by its slot; what is made here is freed below, or when the transaction aborts.
+        // SAFETY: as the caller promises. The new row has as many columns as the old one, whose values stay where its slot
+        // pins them; what is made here is freed below, or when the transaction aborts.
         unsafe {
             let relation = table.as_ptr();
             pg_sys::CheckCmdReplicaIdentity(relation, pg_sys::CmdType::CMD_UPDATE);
-            let mut is_copy = false;
-            let old = pg_sys::ExecFetchSlotHeapTuple(row, false, &raw mut is_copy);
-            let new = pg_sys::heap_modify_tuple_by_cols(
-                old,
-                (*relation).rd_att,
-                changes.len() as c_int,
-                numbers.as_mut_ptr(),
-                values.as_mut_ptr(),
-                nulls.as_mut_ptr(),
-            );
-            let slot = pg_sys::MakeSingleTupleTableSlot((*relation).rd_att, &raw const pg_sys::TTSOpsHeapTuple);
-            pg_sys::ExecStoreHeapTuple(new, slot, true);
+            let slot = pg_sys::MakeSingleTupleTableSlot((*relation).rd_att, &raw const pg_sys::TTSOpsVirtual);
+            let new = NewRow(slot);
+            pg_sys::slot_getallattrs(row);
+            let count = usize::try_from((*(*relation).rd_att).natts).unwrap_or_default();
+            (*slot).tts_values.copy_from_nonoverlapping((*row).tts_values, count);
+            (*slot).tts_isnull.copy_from_nonoverlapping((*row).tts_isnull, count);
+            new.set(changes);
+            pg_sys::ExecStoreVirtualTuple(slot);
             (*slot).tts_tableOid = table.oid();
             let mut target = Target::open(self, table);
             let is_allowed = !is_restricted
@@ -310,7 +303,6 @@ impl Compiled {
                 result
             });
             target.close();
-            pg_sys::ExecDropSingleTupleTableSlot(slot);
             result
         }
     }

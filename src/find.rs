@@ -14,7 +14,7 @@ use pgrx::pg_sys::{AttrNumber, Datum, Oid};
 use pgrx::prelude::*;
 use pgrx::{PgRelation, Uuid};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::ptr::null_mut;
 use std::rc::Rc;
@@ -70,7 +70,7 @@ struct Layout {
 
 thread_local! {
     /// By the address of the source.
-    static KNOWN: RefCell<HashMap<*const Source, Known>> = RefCell::default();
+    static KNOWN: RefCell<BTreeMap<*const Source, Known>> = RefCell::default();
 }
 
 /// A snapshot of its own, as that of a statement which begins now. While it lives, rows are found as it shows them.

@@ -5,14 +5,14 @@ use pgrx::PgRelation;
 use pgrx::pg_sys::{Datum, Oid};
 use pgrx::prelude::*;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::c_int;
 
 /// Who asks, as PostgreSQL decides by it.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Asker {
-    table: Oid,
-    role: Oid,
+    table: u32,
+    role: u32,
     row_security: bool,
     /// As the owner, whom not even forced row-level security binds.
     is_unforced: bool,
@@ -31,7 +31,7 @@ struct Rights {
 const KEPT_RIGHTS: usize = 1024;
 
 thread_local! {
-    static KNOWN: RefCell<HashMap<Asker, Rights>> = RefCell::default();
+    static KNOWN: RefCell<BTreeMap<Asker, Rights>> = RefCell::default();
     static ROLE_CHANGES: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -65,8 +65,8 @@ fn rights(table: &PgRelation) -> Rights {
     // SAFETY: these are settings of the backend that runs.
     let asker = unsafe {
         Asker {
-            table: table.oid(),
-            role: pg_sys::GetUserId(),
+            table: table.oid().to_u32(),
+            role: pg_sys::GetUserId().to_u32(),
             row_security: pg_sys::row_security,
             is_unforced: pg_sys::InNoForceRLSOperation(),
         }
@@ -75,7 +75,7 @@ fn rights(table: &PgRelation) -> Rights {
     if let Some(rights) = known.filter(|rights| rights.changes == changes) {
         return rights;
     }
-    let rights = Rights { changes, privileges: privileges(table, asker.role), is_restricted: restricts(table) };
+    let rights = Rights { changes, privileges: privileges(table, asker.role.into()), is_restricted: restricts(table) };
     KNOWN.with_borrow_mut(|known| {
         if known.len() >= KEPT_RIGHTS {
             known.clear();

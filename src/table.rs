@@ -8,7 +8,7 @@ use pgrx::PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 
 /// A table of ours, locked against being dropped or changed while it is read.
@@ -65,7 +65,7 @@ fn oid_of(name: &'static str) -> Result<pg_sys::Oid, ErrorReport> {
 
 thread_local! {
     /// With the number of changes as of which they are right.
-    static OIDS: RefCell<HashMap<&'static str, (pg_sys::Oid, u64)>> = RefCell::default();
+    static OIDS: RefCell<BTreeMap<&'static str, (pg_sys::Oid, u64)>> = RefCell::default();
 }
 
 /// Rows of one of our tables, as a statement that began now would see them.
