@@ -6,9 +6,11 @@ pub(crate) mod condition;
 mod document;
 mod position;
 mod rows;
+mod source;
 mod stored;
 mod variables;
 mod walk;
 
 pub(crate) use position::Position;
+pub(crate) use source::VARIABLE_ROW;
 pub(crate) use variables::About;

@@ -1,8 +1,9 @@
 //! Where a session is in a journey and where it can go: what `parlant.states_from` gives, without a query.
 
 use super::condition::{Judged, compiled, judged};
+use super::source::{JOURNEY_ROW, STATE_ROW, WAY_ROW};
 use super::variables::{About, Fault};
-use crate::find::{Key, Source, Unfound};
+use crate::find::{Key, Unfound};
 use crate::record::{Record, Shape};
 use parlant_core::condition::Variables;
 use parlant_core::jsonb::{Node, Tree};
@@ -12,45 +13,10 @@ use serde_json::json;
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
-static JOURNEY_ROW: Source = Source {
-    table: "parlant_journey",
-    index: c"parlant_journey_workspace_key",
-    columns: &[
-        ("workspace_id", pg_sys::TEXTOID),
-        ("id", pg_sys::UUIDOID),
-        ("id", pg_sys::UUIDOID),
-        ("title", pg_sys::TEXTOID),
-        ("description", pg_sys::TEXTOID),
-        ("allow_skipping", pg_sys::BOOLOID),
-        ("allow_revisiting", pg_sys::BOOLOID),
-    ],
-    keys: 2,
-};
-
 static JOURNEY: Shape = Shape {
     source: &JOURNEY_ROW,
     from: 2,
     members: &["journey_id", "title", "description", "allow_skipping", "allow_revisiting"],
-};
-
-static STATE_ROW: Source = Source {
-    table: "parlant_journey_state",
-    index: c"parlant_journey_state_journey_key",
-    columns: &[
-        ("workspace_id", pg_sys::TEXTOID),
-        ("journey_id", pg_sys::UUIDOID),
-        ("id", pg_sys::UUIDOID),
-        ("id", pg_sys::UUIDOID),
-        ("name", pg_sys::TEXTOID),
-        ("state_type", pg_sys::TEXTOID),
-        ("chat_prompt", pg_sys::TEXTOID),
-        ("tool_id", pg_sys::TEXTOID),
-        ("tool_config", pg_sys::JSONBOID),
-        ("condition", pg_sys::TEXTOID),
-        ("is_final", pg_sys::BOOLOID),
-        ("allow_skip", pg_sys::BOOLOID),
-    ],
-    keys: 3,
 };
 
 static STATE: Shape = Shape {
@@ -71,23 +37,6 @@ static STATE: Shape = Shape {
 
 /// A state to which a transition leads.
 static GOAL: Shape = Shape { source: &STATE_ROW, from: 3, members: &["to_state_id", "state_name", "state_type"] };
-
-static WAY_ROW: Source = Source {
-    table: "parlant_journey_transition",
-    index: c"parlant_journey_transition_from",
-    columns: &[
-        ("workspace_id", pg_sys::TEXTOID),
-        ("journey_id", pg_sys::UUIDOID),
-        ("from_state_id", pg_sys::UUIDOID),
-        ("to_state_id", pg_sys::UUIDOID),
-        ("created_at", pg_sys::TIMESTAMPOID),
-        ("id", pg_sys::UUIDOID),
-        ("condition", pg_sys::TEXTOID),
-        ("condition_kind", pg_sys::TEXTOID),
-        ("priority", pg_sys::INT4OID),
-    ],
-    keys: 3,
-};
 
 static WAY: Shape =
     Shape { source: &WAY_ROW, from: 5, members: &["transition_id", "condition", "condition_kind", "priority"] };

@@ -1,5 +1,6 @@
 //! The rows that walking reads and writes. Everything is asked for with its workspace, which the session gives.
 
+use super::source::{JOURNEY_ROW, STATE_ROW, WAY_ROW};
 use super::variables::About;
 use crate::conversation::{Place, walk_directly};
 use crate::direct::may_write;
@@ -88,54 +89,6 @@ static SESSION_ROW: Source = Source {
         ("variables", pg_sys::JSONBOID),
     ],
     keys: 1,
-};
-
-static JOURNEY_ROW: Source = Source {
-    table: "parlant_journey",
-    index: c"parlant_journey_workspace_key",
-    columns: &[
-        ("workspace_id", pg_sys::TEXTOID),
-        ("id", pg_sys::UUIDOID),
-        ("agent_id", pg_sys::UUIDOID),
-        ("title", pg_sys::TEXTOID),
-        ("enabled", pg_sys::BOOLOID),
-        ("allow_skipping", pg_sys::BOOLOID),
-        ("allow_revisiting", pg_sys::BOOLOID),
-    ],
-    keys: 2,
-};
-
-static STATE_ROW: Source = Source {
-    table: "parlant_journey_state",
-    index: c"parlant_journey_state_journey_key",
-    columns: &[
-        ("workspace_id", pg_sys::TEXTOID),
-        ("journey_id", pg_sys::UUIDOID),
-        ("id", pg_sys::UUIDOID),
-        ("name", pg_sys::TEXTOID),
-        ("state_type", pg_sys::TEXTOID),
-        ("chat_prompt", pg_sys::TEXTOID),
-        ("tool_id", pg_sys::TEXTOID),
-        ("allow_skip", pg_sys::BOOLOID),
-    ],
-    keys: 3,
-};
-
-static WAY_ROWS: Source = Source {
-    table: "parlant_journey_transition",
-    index: c"parlant_journey_transition_from",
-    columns: &[
-        ("workspace_id", pg_sys::TEXTOID),
-        ("journey_id", pg_sys::UUIDOID),
-        ("from_state_id", pg_sys::UUIDOID),
-        ("to_state_id", pg_sys::UUIDOID),
-        ("id", pg_sys::UUIDOID),
-        ("condition", pg_sys::TEXTOID),
-        ("condition_kind", pg_sys::TEXTOID),
-        ("priority", pg_sys::INT4OID),
-        ("created_at", pg_sys::TIMESTAMPOID),
-    ],
-    keys: 3,
 };
 
 pub(super) struct Session {
@@ -258,7 +211,7 @@ impl Session {
     }
 
     pub(super) fn ways(&self, journey: Uuid, from: Uuid) -> Result<Vec<Way>, ErrorReport> {
-        if let Some(finder) = Finder::of(&WAY_ROWS)? {
+        if let Some(finder) = Finder::of(&WAY_ROW)? {
             let _snapshot = Snapshot::taken();
             return Ok(self.found_ways(&finder, journey, from));
         }
@@ -334,10 +287,10 @@ impl Session {
         let mut ways = Vec::new();
         let mut rows = finder.rows(&self.state_keys(journey, from), pg_sys::ScanDirection::ForwardScanDirection);
         while rows.advance() {
-            let (Some(to), Some(id)) = (rows.get(3), rows.get::<Uuid>(4)) else { continue };
-            let order = (Reverse(rows.get::<i32>(7)), rows.get::<i64>(8), *id.as_bytes());
-            let is_expression = rows.get::<String>(6).is_some_and(|kind| kind == "expression");
-            ways.push((order, Way { to, id, condition: rows.get(5), is_expression }));
+            let (Some(to), Some(id)) = (rows.get(3), rows.get::<Uuid>(5)) else { continue };
+            let order = (Reverse(rows.get::<i32>(8)), rows.get::<i64>(4), *id.as_bytes());
+            let is_expression = rows.get::<String>(7).is_some_and(|kind| kind == "expression");
+            ways.push((order, Way { to, id, condition: rows.get(6), is_expression }));
         }
         ways.sort_by_key(|(order, _)| *order);
         ways.into_iter().map(|(_, way)| way).collect()
@@ -370,9 +323,9 @@ fn found_session(row: &Rows<'_>) -> Option<Session> {
 fn found_journey(row: &Rows<'_>) -> Option<Journey> {
     Some(Journey {
         id: row.get(1)?,
-        agent_id: row.get(2)?,
+        agent_id: row.get(7)?,
         title: row.get(3)?,
-        enabled: row.get(4)?,
+        enabled: row.get(8)?,
         allow_skipping: row.get(5)?,
         allow_revisiting: row.get(6)?,
     })
@@ -381,11 +334,11 @@ fn found_journey(row: &Rows<'_>) -> Option<Journey> {
 fn found_state(row: &Rows<'_>) -> Option<State> {
     Some(State {
         id: row.get(2)?,
-        name: row.get(3)?,
-        state_type: row.get(4)?,
-        prompt: row.get(5),
-        tool_id: row.get(6),
-        allow_skip: row.get(7)?,
+        name: row.get(4)?,
+        state_type: row.get(5)?,
+        prompt: row.get(6),
+        tool_id: row.get(7),
+        allow_skip: row.get(11)?,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::condition::refusal;
 use super::rows::Session;
+use super::source::VARIABLE_ROW;
 use crate::context::CUSTOMER_ID;
 use crate::find::{Key, Rows, Snapshot, Source, Unfound};
 use crate::json::{Jsonb, JsonbDatum};
@@ -12,21 +13,6 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::{Value, json};
 use std::collections::HashSet;
-
-static VARIABLE_ROW: Source = Source {
-    table: "parlant_variable",
-    index: c"parlant_variable_key",
-    columns: &[
-        ("workspace_id", pg_sys::TEXTOID),
-        ("agent_id", pg_sys::UUIDOID),
-        ("session_id", pg_sys::UUIDOID),
-        ("customer_id", pg_sys::TEXTOID),
-        ("key", pg_sys::TEXTOID),
-        ("value", pg_sys::JSONBOID),
-        ("is_private", pg_sys::BOOLOID),
-    ],
-    keys: 5,
-};
 
 static SESSION_ROW: Source = Source {
     table: "parlant_session",

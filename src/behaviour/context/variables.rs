@@ -1,28 +1,14 @@
 //! The variables of a session: what `parlant.variables_of` gives, without a query.
 
 use crate::context::CUSTOMER_ID;
-use crate::find::{Key, Source, Unfound};
+use crate::find::{Key, Unfound};
+use crate::journey::VARIABLE_ROW;
 use crate::json::Jsonb;
 use parlant_core::jsonb::{self, Document, Node};
 use pgrx::Uuid;
 use pgrx::prelude::*;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-
-static VARIABLE: Source = Source {
-    table: "parlant_variable",
-    index: c"parlant_variable_key",
-    columns: &[
-        ("workspace_id", pg_sys::TEXTOID),
-        ("agent_id", pg_sys::UUIDOID),
-        ("session_id", pg_sys::UUIDOID),
-        ("customer_id", pg_sys::TEXTOID),
-        ("key", pg_sys::TEXTOID),
-        ("value", pg_sys::JSONBOID),
-        ("is_private", pg_sys::BOOLOID),
-    ],
-    keys: 4,
-};
 
 /// Values by their names.
 pub(super) type Values<'a> = BTreeMap<Cow<'a, str>, Node<'a>>;
@@ -48,7 +34,7 @@ impl Variables {
         customer_id: Option<&str>,
         own: Option<Vec<u8>>,
     ) -> Result<Variables, Unfound> {
-        let finder = VARIABLE.finder()?;
+        let finder = VARIABLE_ROW.finder()?;
         let (workspace, agent, none) = (Key::Text(workspace_id), Key::Uuid(agent_id), Key::Null);
         let mut rows = HashMap::new();
         let mut add = |keys: [Key<'_>; 4], is_of_session| {
