@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -328,11 +328,17 @@ fn os_user() -> Option<&'static OsUser> {
 fn create_dir() -> PathBuf {
     static CREATED: AtomicU32 = AtomicU32::new(0);
     let parent = Some(env::temp_dir()).filter(|path| path.as_os_str().len() < 60).unwrap_or_else(|| "/tmp".into());
-    let name = format!("parlant-{}-{}", process::id(), CREATED.fetch_add(1, Ordering::Relaxed));
-    let dir = parent.join(name);
-    fs::DirBuilder::new().mode(0o700).create(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
-    if let Some(user) = os_user() {
-        chown(&dir, Some(user.uid), Some(user.gid)).unwrap();
+    loop {
+        let name = format!("parlant-{}-{}", process::id(), CREATED.fetch_add(1, Ordering::Relaxed));
+        let dir = parent.join(name);
+        match fs::DirBuilder::new().mode(0o700).create(&dir) {
+            // Kept from a failed test of an earlier process that had the same number.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            created => created.unwrap_or_else(|error| panic!("{}: {error}", dir.display())),
+        }
+        if let Some(user) = os_user() {
+            chown(&dir, Some(user.uid), Some(user.gid)).unwrap();
+        }
+        return dir;
     }
-    dir
 }
