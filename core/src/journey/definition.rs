@@ -1,7 +1,6 @@
 //! A journey as plain data.
 
-use crate::jsonb::Tree;
-use serde_json::{Value, json};
+use crate::jsonb::{Packed, Tree};
 
 /// Most states of one journey: those of the largest workflow, which has two for a container, and some for the ends.
 pub const MAX_STATES: usize = 25_000;
@@ -53,12 +52,12 @@ pub struct State {
     /// A tool's name in the workspace, or its id.
     pub tool_id: Option<String>,
     /// An object: parameters of the tool call.
-    pub tool_config: Option<Value>,
+    pub tool_config: Option<Packed>,
     /// What a decision state decides, in natural language.
     pub condition: Option<String>,
     pub allow_skip: bool,
-    /// An object: free data of the client.
-    pub metadata: Value,
+    /// An object that is not empty: free data of the client.
+    pub metadata: Option<Packed>,
 }
 
 impl State {
@@ -74,7 +73,7 @@ impl State {
             tool_config: None,
             condition: None,
             allow_skip: true,
-            metadata: json!({}),
+            metadata: None,
         }
     }
 
@@ -211,12 +210,10 @@ impl State {
         members.extend(self.is_initial.then_some(("is_initial", Tree::Bool(true))));
         members.extend(self.prompt.as_deref().map(|text| ("prompt", Tree::Text(text))));
         members.extend(self.tool_id.as_deref().map(|text| ("tool_id", Tree::Text(text))));
-        members.extend(self.tool_config.as_ref().map(|config| ("tool_config", Tree::Value(config))));
+        members.extend(self.tool_config.as_ref().map(|config| ("tool_config", Tree::Node(config.root()))));
         members.extend(self.condition.as_deref().map(|text| ("condition", Tree::Text(text))));
         members.extend((!self.allow_skip).then_some(("allow_skip", Tree::Bool(false))));
-        if self.metadata.as_object().is_none_or(|metadata| !metadata.is_empty()) {
-            members.push(("metadata", Tree::Value(&self.metadata)));
-        }
+        members.extend(self.metadata.as_ref().map(|metadata| ("metadata", Tree::Node(metadata.root()))));
         Tree::Object(members)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::definition::{ConditionKind, Journey, MAX_STATES, MAX_TRANSITIONS, State, StateType, Transition};
 use super::finding::{Finding, child};
-use crate::jsonb::Document;
+use crate::jsonb::{Document, Packed};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -222,12 +222,13 @@ impl Reader {
         state.is_initial = self.boolean(&mut fields, "is_initial").unwrap_or(false);
         state.prompt = self.text(&mut fields, "prompt", 10_000);
         state.tool_id = self.text(&mut fields, "tool_id", 255);
-        state.tool_config = self.object(&mut fields, "tool_config");
+        state.tool_config = self.object(&mut fields, "tool_config").map(Packed::Value);
         state.condition = self.text(&mut fields, "condition", 2000);
         state.allow_skip = self.boolean(&mut fields, "allow_skip").unwrap_or(true);
-        if let Some(metadata) = self.object(&mut fields, "metadata") {
-            state.metadata = metadata;
-        }
+        let metadata = self.object(&mut fields, "metadata");
+        state.metadata = metadata
+            .filter(|metadata| metadata.as_object().is_some_and(|members| !members.is_empty()))
+            .map(Packed::Value);
         // A state without a name or a type has been reported; what else it lacks is not worth telling.
         if state.name.is_empty() || state_type.is_none() {
             self.places.unread_states.insert(state.name);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::jsonb::Packed;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -346,10 +347,10 @@ prop_compose! {
             is_initial: n == 0,
             prompt: flag.then(|| text.clone()),
             tool_id: (!flag).then(|| text.clone()),
-            tool_config: number.map(|n| json!({"n": n, "null": null})),
+            tool_config: number.map(|n| Packed::new(json!({"n": n, "null": null}))),
             condition: number.map(|_| text.clone()),
             allow_skip: flag,
-            metadata: if flag { json!({}) } else { json!({"m": [text]}) },
+            metadata: (!flag).then(|| Packed::new(json!({"m": [text]}))),
             ..State::new(name, StateType::Chat)
         }).collect();
         let transitions = edges.into_iter().map(|(from, to, condition, is_expression, priority)| Transition {

@@ -11,7 +11,7 @@ mod write;
 
 pub use read::{Jsonb, Members, Node};
 pub use text::write_text;
-pub use tree::{Finished, Tree};
+pub use tree::{Finished, Packed, Tree};
 pub use write::write;
 
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Documents made of what is there already, so that nothing is copied before they are written.
 
-use super::{Jsonb, Node, write_text};
+use super::{Jsonb, Node, write, write_text};
 use serde_json::{Map, Value};
 
 /// A document, or a part of one, that refers to its texts and values.
@@ -83,5 +83,34 @@ impl Finished {
     #[must_use]
     pub fn size(&self) -> usize {
         self.stored.len() + self.text.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// A document of which many are kept at once: packed where it can be, as values of the crate take ten times the memory.
+#[derive(Debug, Clone)]
+pub enum Packed {
+    Stored(Box<[u8]>),
+    Value(Value),
+}
+
+impl Packed {
+    #[must_use]
+    pub fn new(value: Value) -> Packed {
+        let stored = write(&Tree::Value(&value));
+        stored.map_or_else(|| Packed::Value(value), |stored| Packed::Stored(stored.as_slice().into()))
+    }
+
+    #[must_use]
+    pub fn root(&self) -> Node<'_> {
+        match self {
+            Packed::Stored(stored) => Jsonb(stored).root(),
+            Packed::Value(value) => Node::Parsed(value),
+        }
+    }
+}
+
+impl PartialEq for Packed {
+    fn eq(&self, other: &Packed) -> bool {
+        self.root().value() == other.root().value()
     }
 }

@@ -35,8 +35,8 @@ impl<'j> Writer<'j> {
         let mut taken: HashSet<String> = HashSet::from(["parlant-start".to_owned()]);
         let mut ids = Vec::with_capacity(journey.states.len());
         for (place, state) in journey.states.iter().enumerate() {
-            let known = state.metadata.get("block_id").and_then(Value::as_str).unwrap_or_default();
-            let mut id = known.to_owned();
+            let known = state.metadata.as_ref().and_then(|metadata| metadata.root().get("block_id")?.text());
+            let mut id = known.unwrap_or_default().into_owned();
             if id.is_empty() || id.len() > 200 || id.ends_with("-ways") || !taken.insert(id.clone()) {
                 id = format!("parlant-state-{place}");
                 taken.insert(id.clone());
@@ -212,8 +212,12 @@ fn contents(state: &State) -> (&'static str, Map<String, Value>) {
         StateType::Tool | StateType::Decision => {
             let tool = state.tool_id.as_deref().unwrap_or_default();
             if is_known(tool) && known_tool(tool).is_some() {
-                let arguments = state.tool_config.as_ref().and_then(|config| config.get("arguments"));
-                let fields = arguments.and_then(Value::as_object).cloned().unwrap_or_default();
+                let arguments = state.tool_config.as_ref().and_then(|config| config.root().get("arguments"));
+                let arguments = arguments.and_then(|arguments| arguments.value().ok());
+                let fields = match arguments {
+                    Some(Value::Object(fields)) => fields,
+                    _ => Map::new(),
+                };
                 let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
                 let fields = fields.map(|(key, value)| (key, sources_of(value))).collect();
                 return (known_tool(tool).unwrap_or("function"), fields);

@@ -13,6 +13,7 @@ use super::secret::{is_secret_key, redact};
 use super::warning::{Code, Warning, Warnings};
 use super::{expression, priority};
 use crate::journey::{ConditionKind, Journey, MAX_TRANSITIONS, Severity, State, StateType, Transition, validate};
+use crate::jsonb::{Node, Packed};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -41,7 +42,8 @@ pub(super) fn convert(
     parameters: &Map<String, Value>,
     tools: &Map<String, Value>,
 ) -> Result<Conversion, Fault> {
-    let markers: Vec<Option<Marker>> = workflow.blocks.iter().map(Marker::of).collect();
+    let markers: Vec<Option<Box<Marker>>> =
+        workflow.blocks.iter().map(|block| Marker::of(block).map(Box::new)).collect();
     if markers.iter().any(Option::is_some) {
         let conversion = convert_with(workflow, parameters.clone(), tools, &markers)?;
         let findings = validate(&conversion.journey, None);
@@ -50,7 +52,7 @@ pub(super) fn convert(
         }
         // Blocks that are as they were made, wired so that they make no journey.
     }
-    let unmarked: Vec<Option<Marker>> = workflow.blocks.iter().map(|_| None).collect();
+    let unmarked: Vec<Option<Box<Marker>>> = workflow.blocks.iter().map(|_| None).collect();
     convert_with(workflow, parameters.clone(), tools, &unmarked)
 }
 
@@ -58,19 +60,15 @@ fn convert_with(
     workflow: &Workflow,
     parameters: Map<String, Value>,
     tools: &Map<String, Value>,
-    markers: &[Option<Marker>],
+    markers: &[Option<Box<Marker>>],
 ) -> Result<Conversion, Fault> {
     let mut warnings = Warnings::default();
-    let is_state = |marker: &Option<Marker>| marker.as_ref().is_some_and(|m| matches!(m.part, Part::State { .. }));
+    let is_state = |marker: &Option<Box<Marker>>| marker.as_ref().is_some_and(|m| matches!(m.part, Part::State { .. }));
     let is_marked: Vec<bool> = markers.iter().map(is_state).collect();
     let nesting = Nesting::of(workflow, &is_marked, &mut warnings);
     let parameters = without_secrets(parameters, &mut warnings);
     let names = workflow.blocks.iter().map(|block| (&*block.id, block.name.as_deref().unwrap_or(&block.kind)));
     let references = References::new(names, parameters)?;
-    let mut outgoing = vec![Vec::new(); workflow.blocks.len()];
-    for (block, links) in nesting.ways.iter().enumerate() {
-        outgoing[block] = links.iter().map(|link| &workflow.edges[link.edge]).collect();
-    }
     let mut converter = Converter {
         workflow,
         nesting: &nesting,
@@ -79,9 +77,8 @@ fn convert_with(
         places: Vec::new(),
         references: &references,
         tools,
-        outgoing,
         warnings,
-        states: Vec::new(),
+        states: Vec::with_capacity(nesting.reached.len() + 2),
         names: Names::default(),
         transitions: Vec::new(),
         state_of: vec![None; workflow.blocks.len()],
@@ -136,16 +133,16 @@ struct Passage {
 }
 
 /// The blocks that only carry transitions of the state before them, or say where the journey begins.
-fn folded(nesting: &Nesting, markers: &[Option<Marker>], is_marked: &[bool]) -> Vec<bool> {
+fn folded(nesting: &Nesting, markers: &[Option<Box<Marker>>], is_marked: &[bool]) -> Vec<bool> {
     let mut incoming: Vec<Vec<usize>> = vec![Vec::new(); markers.len()];
     for (source, links) in nesting.ways.iter().enumerate() {
         links.iter().for_each(|link| incoming[link.target].push(source));
     }
-    let leads_to = |block: usize| match nesting.ways[block].as_slice() {
+    let leads_to = |block: usize| match &nesting.ways[block] {
         [only] => Some(only.target),
         _ => None,
     };
-    let is_folded = |(block, marker): (usize, &Option<Marker>)| match marker.as_ref().map(|marker| &marker.part) {
+    let is_folded = |(block, marker): (usize, &Option<Box<Marker>>)| match marker.as_ref().map(|marker| &marker.part) {
         Some(Part::Ways) => match incoming[block].as_slice() {
             [owner] => is_marked[*owner] && leads_to(*owner) == Some(block),
             _ => false,
@@ -159,7 +156,7 @@ fn folded(nesting: &Nesting, markers: &[Option<Marker>], is_marked: &[bool]) -> 
 struct Converter<'w> {
     workflow: &'w Workflow<'w>,
     nesting: &'w Nesting,
-    markers: &'w [Option<Marker>],
+    markers: &'w [Option<Box<Marker>>],
     /// Blocks that are part of the state before or behind them.
     folded: Vec<bool>,
     /// The places that markers give to states, by the index of the state.
@@ -167,8 +164,6 @@ struct Converter<'w> {
     references: &'w References,
     /// Names of tools by the ids of what they were made of.
     tools: &'w Map<String, Value>,
-    /// The edges that are kept, by the block they leave.
-    outgoing: Vec<Vec<&'w Edge<'w>>>,
     warnings: Warnings,
     states: Vec<State>,
     names: Names,
@@ -197,7 +192,7 @@ impl Converter<'_> {
             return;
         }
         let nesting = self.nesting;
-        let carrier = match nesting.ways[at].as_slice() {
+        let carrier = match &nesting.ways[at] {
             [only] if self.folded[only.target] => only.target,
             _ => at,
         };
@@ -239,7 +234,7 @@ impl Converter<'_> {
             return;
         }
         let markers = self.markers;
-        if let Some(Marker { part: Part::State { state, place, .. }, .. }) = &markers[at] {
+        if let Some(Marker { part: Part::State { state, place, .. }, .. }) = markers[at].as_deref() {
             return self.add_exact_state(at, state, *place);
         }
         let block = &self.workflow.blocks[at];
@@ -299,7 +294,7 @@ impl Converter<'_> {
             self.warnings.of_block(Code::SecretRemoved, &block.id, message);
         }
         self.report_unknown_references(block);
-        state.metadata = Value::Object(metadata);
+        state.metadata = Some(Packed::new(Value::Object(metadata)));
         self.state_of[at] = Some(self.states.len());
         self.states.push(state);
     }
@@ -403,7 +398,7 @@ impl Converter<'_> {
         if let Some(retry) = block.retry.as_ref().and_then(|retry| cleaner.value("retry", retry)) {
             config.insert("retry".to_owned(), retry);
         }
-        state.tool_config = Some(Value::Object(config));
+        state.tool_config = Some(Packed::new(Value::Object(config)));
     }
 
     fn report_unknown_references(&mut self, block: &Block) {
@@ -430,12 +425,12 @@ impl Converter<'_> {
         if self.folded[at] {
             return Ok(());
         }
-        if let Some(Marker { part: Part::State { leads_on, .. }, .. }) = &self.markers[at] {
+        if let Some(Marker { part: Part::State { leads_on, .. }, .. }) = self.markers[at].as_deref() {
             self.add_exact_transitions(at, *leads_on);
             return Ok(());
         }
         let nesting = self.nesting;
-        let links = nesting.ways[at].as_slice();
+        let links = &nesting.ways[at];
         match nesting.roles[at] {
             Role::Response => {}
             Role::Loop | Role::Parallel => self.add_container(at, links),
@@ -554,7 +549,7 @@ impl Converter<'_> {
         let name = self.names.unique(&format!("{}: again?", self.states[head].name));
         let mut state = State::new(name, StateType::Decision);
         state.condition = Some(format!("whether {:?} goes round again", self.states[head].name));
-        state.metadata = json!({"container": block.id});
+        state.metadata = Some(Packed::new(json!({"container": block.id})));
         self.states.push(state);
         self.again.insert(container, again);
         self.pending_rounds.push(container);
@@ -648,7 +643,8 @@ impl Converter<'_> {
 
     fn add_branches(&mut self, at: usize, role: Role, links: &[Link]) -> Result<(), Fault> {
         let block = &self.workflow.blocks[at];
-        let rows = Rows::of(block, role, &self.outgoing[at]);
+        let edges: Vec<&Edge> = links.iter().map(|link| &self.workflow.edges[link.edge]).collect();
+        let rows = Rows::of(block, role, &edges);
         if rows.rows.len() > MAX_ROWS {
             let message = format!("the block has {} branches, more than the {MAX_ROWS} allowed", rows.rows.len());
             return Err(Fault::new(&member("$.blocks", &block.id), message));
@@ -858,8 +854,9 @@ impl Converter<'_> {
             };
             passage.when = When::Natural(text.chars().take(MAX_CONDITION).collect());
             let from = &self.states[passage.from];
-            let block = from.metadata.get("block_id").or_else(|| from.metadata.get("container"));
-            let block = block.and_then(Value::as_str).unwrap_or_default().to_owned();
+            let about = from.metadata.as_ref().map(Packed::root);
+            let block = about.and_then(|about| about.get("block_id").or_else(|| about.get("container")));
+            let block = block.and_then(Node::text).unwrap_or_default().into_owned();
             let to = &self.states[passage.to].name;
             let message = format!("nothing in the circle waits; the way back to {to:?} is taken when it is named");
             self.warnings.of_block(Code::DecisionCycle, &block, message);
@@ -875,12 +872,10 @@ impl Converter<'_> {
             let message = format!("nothing in the workflow refers to {name:?}");
             self.warnings.of_workflow(Code::UnusedParameter, message);
         }
-        let mut mapping = BTreeMap::new();
-        for (block, state) in self.workflow.blocks.iter().zip(&self.state_of) {
-            if let Some(state) = state {
-                mapping.insert(block.id.clone().into_owned(), self.states[*state].name.clone());
-            }
-        }
+        let states = self.workflow.blocks.iter().zip(&self.state_of);
+        let mapping = states
+            .filter_map(|(block, state)| Some((block.id.clone().into_owned(), self.states[(*state)?].name.clone())))
+            .collect();
         let mut journey = Journey {
             title: cut(&self.references.text(self.workflow.name.as_deref().unwrap_or("Workflow")), MAX_TITLE),
             description: self.workflow.description.as_ref().map(|text| cut(text, MAX_DESCRIPTION)),
@@ -910,9 +905,12 @@ impl Converter<'_> {
         let mut rank = vec![0; order.len()];
         order.iter().enumerate().for_each(|(at, state)| rank[*state] = at);
         self.transitions.sort_by_key(|passage| rank[passage.from]);
-        let mut seen = HashSet::with_capacity(self.transitions.len());
-        let is_new: Vec<bool> =
-            self.transitions.iter().map(|passage| seen.insert((passage.from, passage.to, &passage.when))).collect();
+        let mut seen = HashSet::new();
+        let mut is_new = Vec::with_capacity(self.transitions.len());
+        for of_one in self.transitions.chunk_by(|a, b| a.from == b.from) {
+            seen.clear();
+            is_new.extend(of_one.iter().map(|passage| seen.insert((passage.to, &passage.when))));
+        }
         journey.transitions.reserve_exact(self.transitions.len());
         for (passage, _) in self.transitions.into_iter().zip(is_new).filter(|(_, is_new)| *is_new) {
             let (from, to) = (&self.states[passage.from].name, &self.states[passage.to].name);
@@ -934,8 +932,11 @@ impl Converter<'_> {
                 format!("the journey would have {count} transitions, more than the {MAX_TRANSITIONS} allowed");
             return Err(Fault::new("$.blocks", message));
         }
-        let mut states: Vec<Option<State>> = self.states.into_iter().map(Some).collect();
-        journey.states = order.into_iter().filter_map(|state| states.get_mut(state)?.take()).collect();
+        journey.states = self.states;
+        if !order.is_sorted() {
+            let mut states: Vec<Option<State>> = journey.states.into_iter().map(Some).collect();
+            journey.states = order.into_iter().filter_map(|state| states.get_mut(state)?.take()).collect();
+        }
         Ok(Conversion {
             journey,
             mapping,

@@ -12,6 +12,7 @@ mod convert;
 mod expression;
 mod fault;
 mod host;
+mod lists;
 mod marker;
 mod nesting;
 mod read;

@@ -1,6 +1,7 @@
 //! Which blocks a run of the workflow can get to, and by which edges: the rules of Sim's executor.
 
 use super::block_type::{Role, trigger_rank};
+use super::lists::Lists;
 use super::read::{Edge, Workflow};
 use super::warning::{Code, Warnings};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -18,7 +19,7 @@ pub(super) struct Nesting {
     pub(super) roles: Vec<Role>,
     pub(super) parent: Vec<Option<usize>>,
     /// The ways out of each block, in the order of their targets.
-    pub(super) ways: Vec<Vec<Link>>,
+    pub(super) ways: Lists<Link>,
     /// The children of a container that a round begins with.
     pub(super) first_children: Vec<Vec<usize>>,
     /// Where a run begins.
@@ -35,25 +36,17 @@ impl Nesting {
         let live = live(workflow, &roles, &parent, warnings);
         let edges = edges(workflow, &index, &live, is_marked, warnings);
 
-        let mut nesting = Nesting {
-            ways: vec![Vec::new(); roles.len()],
-            first_children: vec![Vec::new(); roles.len()],
-            entries: Vec::new(),
-            reached: Vec::new(),
-            roles,
-            parent,
-        };
+        let neighbours = Lists::of(roles.len(), edges.iter().map(|(source, link)| (*source, link.target)));
+        let mut ways = Vec::with_capacity(edges.len());
         let mut into_children = Vec::new();
         let mut out_of_children = Vec::new();
-        let mut neighbours = vec![Vec::new(); nesting.roles.len()];
         for (source, link) in edges {
             let target = link.target;
-            neighbours[source].push(target);
-            if nesting.parent[source] == nesting.parent[target] {
-                nesting.ways[source].push(link);
-            } else if nesting.parent[target] == Some(source) {
+            if parent[source] == parent[target] {
+                ways.push((source, link));
+            } else if parent[target] == Some(source) {
                 into_children.push((source, link));
-            } else if nesting.parent[source] == Some(target) {
+            } else if parent[source] == Some(target) {
                 out_of_children.push((source, link));
             } else {
                 let message = "the edge leads into or out of a container, where Sim does not follow it";
@@ -61,6 +54,14 @@ impl Nesting {
                 warnings.of_edge(Code::CrossesContainer, &edge.source, edge.id.as_deref(), message);
             }
         }
+        let mut nesting = Nesting {
+            ways: Lists::of(roles.len(), ways),
+            first_children: vec![Vec::new(); roles.len()],
+            entries: Vec::new(),
+            reached: Vec::new(),
+            roles,
+            parent,
+        };
         let wired = nesting.find_entries(workflow, &live, &neighbours, warnings);
         nesting.find_first_children(workflow, &live, &wired, &into_children, warnings);
         nesting.find_reached(&live, is_marked);
@@ -73,7 +74,7 @@ impl Nesting {
         &mut self,
         workflow: &Workflow,
         live: &[bool],
-        neighbours: &[Vec<usize>],
+        neighbours: &Lists<usize>,
         warnings: &mut Warnings,
     ) -> Vec<bool> {
         let outer = |block: &usize| live[*block] && self.parent[*block].is_none();
@@ -217,7 +218,7 @@ impl Nesting {
     }
 }
 
-fn spread(reached: &mut [bool], from: impl IntoIterator<Item = usize>, neighbours: &[Vec<usize>]) {
+fn spread(reached: &mut [bool], from: impl IntoIterator<Item = usize>, neighbours: &Lists<usize>) {
     let mut stack: Vec<usize> = Vec::new();
     for block in from {
         if !std::mem::replace(&mut reached[block], true) {

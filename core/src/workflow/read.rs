@@ -42,7 +42,7 @@ pub(super) struct Block<'d> {
     pub(super) parent: Option<Cow<'d, str>>,
     /// Entry of `loops` or `parallels`.
     pub(super) container: Object,
-    place: (f64, f64),
+    place: (i64, i64),
 }
 
 #[derive(Debug)]
@@ -72,10 +72,8 @@ pub(super) fn read<'d>(document: &'d (impl Document + ?Sized), parsed: &'d mut V
     read_blocks(state, &path, &mut workflow)?;
     read_containers(state, &path, &mut workflow)?;
     read_edges(state, &path, &mut workflow)?;
-    workflow.blocks.sort_by(|a, b| {
-        let by_place = a.place.0.total_cmp(&b.place.0).then(a.place.1.total_cmp(&b.place.1));
-        by_place.then_with(|| a.id.cmp(&b.id))
-    });
+    // Blocks are large, so they are moved only once.
+    workflow.blocks.sort_by_cached_key(|block| (block.place, block.id.clone()));
     Ok(workflow)
 }
 
@@ -282,11 +280,14 @@ fn field_value(field: Node<'_>) -> Option<Node<'_>> {
     field.get("value").or_else(|| (field.get("type").is_none() || field.get("id").is_none()).then_some(field))
 }
 
-fn place(position: Option<Node<'_>>) -> (f64, f64) {
+/// The coordinates as integers that are ordered as they are.
+fn place(position: Option<Node<'_>>) -> (i64, i64) {
     let coordinate = |axis| {
         let value = position.and_then(|position| position.get(axis)).and_then(Node::number);
         // Adding 0.0 makes -0.0 the same place as 0.0.
-        value.filter(|value| value.is_finite()).unwrap_or(0.0) + 0.0
+        let bits = (value.filter(|value| value.is_finite()).unwrap_or(0.0) + 0.0).to_bits().cast_signed();
+        // Of negative numbers those are smaller whose other bits are larger.
+        bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
     };
     (coordinate("x"), coordinate("y"))
 }

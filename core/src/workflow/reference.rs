@@ -38,7 +38,7 @@ pub(super) struct References {
 impl References {
     /// `blocks` are ids and names, in an order that does not depend on that of the document.
     pub(super) fn new<'a>(
-        blocks: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        blocks: impl Iterator<Item = (&'a str, &'a str)>,
         parameters: Map<String, Value>,
     ) -> Result<Self, Fault> {
         for (name, value) in &parameters {
@@ -49,25 +49,20 @@ impl References {
             }
         }
         let mut variables: HashMap<String, Rc<str>> = HashMap::new();
-        let forms: Vec<String> = blocks.clone().map(|(_, name)| reference_form(name)).collect();
-        let mut taken: HashSet<String> = ["env", "variable", "parallel", "loop_"].map(str::to_owned).into();
-        for reference in &forms {
-            if reference.is_empty() || variables.contains_key(reference) {
+        let mut taken: HashSet<Rc<str>> = ["env", "variable", "parallel", "loop_"].map(Rc::from).into();
+        let mut of_blocks = Vec::new();
+        for (id, name) in blocks {
+            let reference = reference_form(name);
+            if reference.is_empty() {
                 continue;
             }
-            let base = identifier(reference);
-            let mut variable = base.clone();
-            let mut suffix = 2;
-            while !taken.insert(variable.clone()) {
-                variable = format!("{base}_{suffix}");
-                suffix += 1;
-            }
-            variables.insert(reference.clone(), variable.into());
+            let entry = variables.entry(reference);
+            let variable = entry.or_insert_with_key(|reference| free_variable(&identifier(reference), &mut taken));
+            of_blocks.push((id, variable.clone()));
         }
-        for ((id, _), reference) in blocks.zip(&forms) {
-            if let Some(variable) = variables.get(reference).cloned() {
-                variables.entry(reference_form(id)).or_insert(variable);
-            }
+        // The name of one block may be the id of another: then it is the name that counts.
+        for (id, variable) in of_blocks {
+            variables.entry(reference_form(id)).or_insert(variable);
         }
         Ok(References {
             variables,
@@ -275,6 +270,17 @@ impl References {
         kept.push_str(rest);
         kept
     }
+}
+
+/// The name, or else the first one with a number that is not taken.
+fn free_variable(base: &str, taken: &mut HashSet<Rc<str>>) -> Rc<str> {
+    let mut variable: Rc<str> = base.into();
+    let mut suffix = 2;
+    while !taken.insert(variable.clone()) {
+        variable = format!("{base}_{suffix}").into();
+        suffix += 1;
+    }
+    variable
 }
 
 /// How references write a name: lower case, without blanks and dots.

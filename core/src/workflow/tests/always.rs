@@ -2,7 +2,7 @@ use super::generator::{Spec, sound_workflow, workflow};
 use super::model::Model;
 use super::{Conversion, Ways, assert_sound, assert_sound_but_for_islands, converted, to_journey};
 use crate::journey::{ConditionKind, Journey, Severity, State, StateType, Transition, validate};
-use crate::jsonb::{Jsonb, write};
+use crate::jsonb::{Jsonb, Packed, write};
 use crate::workflow::to_workflow;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -170,7 +170,8 @@ fn any_journey() -> impl Strategy<Value = Journey> {
             let mut state = State::new(name, kind);
             state.prompt = Some(text.to_owned()).filter(|_| kind != StateType::Decision || skip);
             state.tool_id = (kind == StateType::Tool).then(|| if skip { "slack" } else { "my tool" }.to_owned());
-            state.tool_config = (kind == StateType::Tool).then(|| json!({"arguments": {"channel": text, "apiKey": 1}}));
+            state.tool_config =
+                (kind == StateType::Tool).then(|| Packed::Value(json!({"arguments": {"channel": text, "apiKey": 1}})));
             state.condition = (kind == StateType::Decision).then(|| "which".to_owned());
             state.allow_skip = skip;
             journey.states.push(state);

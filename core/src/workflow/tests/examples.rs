@@ -2,6 +2,7 @@
 
 use super::{converted, to_journey};
 use crate::journey::{Journey, StateType};
+use crate::jsonb::Packed;
 use crate::workflow::{Code, Conversion, MAX_BLOCKS, MAX_EDGES, MAX_ROWS};
 use serde_json::{Map, Value, json};
 
@@ -52,6 +53,10 @@ fn start() -> (&'static str, Value) {
 #[track_caller]
 fn assert_refused(document: &Value, fault: &str) {
     assert_eq!(to_journey(&document.to_string(), "{}", "{}").unwrap_err().to_string(), fault);
+}
+
+fn value(packed: &Option<Packed>) -> Value {
+    packed.as_ref().unwrap().root().value().unwrap()
 }
 
 #[test]
@@ -292,12 +297,12 @@ fn tools_keep_their_links_and_lose_their_secrets() {
     ));
     let states = &conversion.journey.states;
     assert_eq!(states[1].tool_id.as_deref(), Some("mcp-srv-find"));
-    assert_eq!(states[1].tool_config.as_ref().unwrap()["links"], json!({"mcp_server_id": "srv", "mcp_tool": "find"}));
-    assert_eq!(states[1].tool_config.as_ref().unwrap()["arguments"]["arguments"], json!({"q": "{{ start.q }}"}));
-    assert_eq!(states[2].tool_config.as_ref().unwrap()["links"], json!({"knowledge_base_id": "kb1"}));
-    assert_eq!(states[2].tool_config.as_ref().unwrap()["arguments"]["query"], "{{ env.TOPIC }}");
+    assert_eq!(value(&states[1].tool_config)["links"], json!({"mcp_server_id": "srv", "mcp_tool": "find"}));
+    assert_eq!(value(&states[1].tool_config)["arguments"]["arguments"], json!({"q": "{{ start.q }}"}));
+    assert_eq!(value(&states[2].tool_config)["links"], json!({"knowledge_base_id": "kb1"}));
+    assert_eq!(value(&states[2].tool_config)["arguments"]["query"], "{{ env.TOPIC }}");
     assert_eq!(
-        states[3].tool_config.as_ref().unwrap()["arguments"],
+        value(&states[3].tool_config)["arguments"],
         json!({
             "url": "https://x.test/?api_key=[secret removed]",
             "headers": [{"id": "1", "cells": {"Key": "Authorization"}},
@@ -324,8 +329,9 @@ fn tools_of_the_workspace_are_called_by_their_names() {
     let states = to_journey(&document.to_string(), "{}", &tools.to_string()).unwrap().journey.states;
     assert_eq!(states[1].tool_id.as_deref(), Some("mcp_Search"));
     // What the tool takes, as the host's server is its own already.
-    assert_eq!(states[1].tool_config.as_ref().unwrap()["arguments"], json!({"tool": "find", "arguments": {"q": 1}}));
-    let named: Vec<_> = states[2].metadata["tools"].as_array().unwrap().iter().map(|tool| &tool["tool_id"]).collect();
+    assert_eq!(value(&states[1].tool_config)["arguments"], json!({"tool": "find", "arguments": {"q": 1}}));
+    let metadata = value(&states[2].metadata);
+    let named: Vec<_> = metadata["tools"].as_array().unwrap().iter().map(|tool| &tool["tool_id"]).collect();
     assert_eq!(named, ["find_order", "mcp"]);
 }
 
@@ -346,9 +352,9 @@ fn agents_keep_their_tools() {
         let conversion = converted(&workflow(&[start(), ("a", agent)], &[("s", "a", "")]));
         let state = &conversion.journey.states[1];
         assert_eq!(state.prompt.as_deref(), Some("Be kind.\n\n{{ start.input }}"));
-        assert_eq!(state.metadata["settings"], json!({"model": "m"}));
+        assert_eq!(value(&state.metadata)["settings"], json!({"model": "m"}));
         assert_eq!(
-            state.metadata["tools"],
+            value(&state.metadata)["tools"],
             json!([
                 {"tool_id": "ct1", "type": "custom-tool", "title": "Mine", "usage": "force", "links": {"custom_tool_id": "ct1"}},
                 {"tool_id": "mcp-srv-find", "type": "mcp", "links": {"mcp_server_id": "srv", "mcp_tool": "find"},
@@ -384,7 +390,7 @@ fn parameters_stand_in_for_references_but_secrets_do_not() {
 fn long_texts_are_shortened_and_told() {
     let agent = block("agent", "A", json!({"userPrompt": "x".repeat(10_001)}));
     let conversion = converted(&workflow(&[start(), ("a", agent)], &[("s", "a", "")]));
-    assert_eq!(conversion.journey.states[1].metadata["full_prompt"].as_str().map(str::len), Some(10_001));
+    assert_eq!(value(&conversion.journey.states[1].metadata)["full_prompt"].as_str().map(str::len), Some(10_001));
     assert_eq!(codes(&conversion), ["text_shortened"]);
 }
 
@@ -397,7 +403,7 @@ fn the_executors_form_and_its_lists_of_nodes_are_read() {
             {"id": "a", "metadata": {"id": "agent", "name": "A"}, "config": {"params": {"systemPrompt": "hi"}}, "enabled": true}],
         "connections": [{"source": "s", "target": "l"}, {"source": "l", "target": "a", "sourceHandle": "loop-start-source"}],
         "loops": {"l": {"id": "l", "nodes": ["a"], "iterations": 2}}}));
-    assert_eq!(conversion.journey.states[2].metadata["container"], "l");
+    assert_eq!(value(&conversion.journey.states[2].metadata)["container"], "l");
     assert_eq!(conversion.journey.states[2].prompt.as_deref(), Some("hi"));
 }
 
