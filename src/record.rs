@@ -6,6 +6,7 @@ use parlant_core::jsonb::{self, Document, Tree};
 use pgrx::Uuid;
 use pgrx::prelude::*;
 use std::ffi::{CStr, c_char};
+use std::ops::Range;
 use std::ptr::null;
 
 /// How a row becomes an object.
@@ -18,14 +19,18 @@ pub(crate) struct Shape {
 }
 
 /// The members of an object, apart from the row that they are of.
-pub(crate) struct Record(Vec<(&'static str, Cell)>);
+pub(crate) struct Record {
+    members: Vec<(&'static str, Cell)>,
+    /// What the cells are of, one after the other.
+    bytes: Vec<u8>,
+}
 
 enum Cell {
     Null,
     Bool(bool),
     Integer(i32),
-    Text(String),
-    Stored(Vec<u8>),
+    Text(Range<usize>),
+    Stored(Range<usize>),
 }
 
 impl Shape {
@@ -36,19 +41,23 @@ impl Shape {
 
     pub(crate) fn record(&self, row: &Rows<'_>) -> Record {
         let columns = self.source.columns.iter().enumerate().skip(self.from);
-        let cells = columns.map(|(column, (_, column_type))| Cell::of(row, column, *column_type));
-        Record(self.members.iter().copied().zip(cells).collect())
+        let mut record = Record { members: Vec::with_capacity(self.members.len()), bytes: Vec::with_capacity(512) };
+        for (name, (column, (_, column_type))) in self.members.iter().zip(columns) {
+            let cell = record.cell(row, column, *column_type).unwrap_or(Cell::Null);
+            record.members.push((name, cell));
+        }
+        record
     }
 
     /// What an outer join has where there is no row.
     pub(crate) fn nothing(&self) -> Record {
-        Record(self.members.iter().map(|name| (*name, Cell::Null)).collect())
+        Record { members: self.members.iter().map(|name| (*name, Cell::Null)).collect(), bytes: Vec::new() }
     }
 }
 
 impl Record {
     pub(crate) fn members(&self) -> Vec<(&str, Tree<'_>)> {
-        self.0.iter().map(|(name, cell)| (*name, cell.tree())).collect()
+        self.members.iter().map(|(name, cell)| (*name, self.member(cell))).collect()
     }
 
     pub(crate) fn tree(&self) -> Tree<'_> {
@@ -57,48 +66,71 @@ impl Record {
 
     /// A member that is a text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.0.iter().find_map(|(member, cell)| match cell {
-            Cell::Text(text) if *member == name => Some(text.as_str()),
+        self.members.iter().find(|(member, _)| *member == name).and_then(|(_, cell)| match cell {
+            Cell::Text(place) => self.text_at(place),
             _ => None,
         })
     }
-}
 
-impl Cell {
-    fn of(row: &Rows<'_>, column: usize, column_type: pg_sys::Oid) -> Cell {
-        let cell = match column_type {
-            pg_sys::BOOLOID => row.get(column).map(Cell::Bool),
-            pg_sys::INT4OID => row.get(column).map(Cell::Integer),
-            pg_sys::UUIDOID => row.get(column).map(|id| Cell::Text(id_text(id))),
-            pg_sys::TIMESTAMPOID => row.get(column).map(|time| Cell::Text(time_text(time))),
-            pg_sys::JSONBOID => row.get(column).map(|document: Jsonb| Cell::Stored(document.source().to_vec())),
-            _ => row.get(column).map(Cell::Text),
-        };
-        cell.unwrap_or(Cell::Null)
+    fn cell(&mut self, row: &Rows<'_>, column: usize, column_type: pg_sys::Oid) -> Option<Cell> {
+        Some(match column_type {
+            pg_sys::BOOLOID => Cell::Bool(row.get(column)?),
+            pg_sys::INT4OID => Cell::Integer(row.get(column)?),
+            pg_sys::UUIDOID => Cell::Text(self.add(id_text(row.get(column)?).as_str().as_bytes())),
+            pg_sys::TIMESTAMPOID => Cell::Text(self.add_time(row.get(column)?)),
+            pg_sys::JSONBOID => Cell::Stored(self.add(row.get::<Jsonb>(column)?.source())),
+            _ => Cell::Text(self.add(row.get::<&str>(column)?.as_bytes())),
+        })
     }
 
-    fn tree(&self) -> Tree<'_> {
-        match self {
+    fn add(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len()
+    }
+
+    /// A time in UTC, as JSON has it in the time zone of the client.
+    fn add_time(&mut self, time: i64) -> Range<usize> {
+        let mut text: [c_char; pg_sys::MAXDATELEN as usize + 1] = [0; _];
+        // SAFETY: a timestamp in UTC is the timestamp with time zone of the same number; the buffer has the size that
+        // the function asks for, which ends what it writes with NUL.
+        let text = unsafe {
+            pg_sys::JsonEncodeDateTime(text.as_mut_ptr(), pg_sys::Datum::from(time), pg_sys::TIMESTAMPTZOID, null());
+            CStr::from_ptr(text.as_ptr())
+        };
+        self.add(text.to_bytes())
+    }
+
+    fn member(&self, cell: &Cell) -> Tree<'_> {
+        match cell {
             Cell::Null => Tree::NULL,
             Cell::Bool(truth) => Tree::Bool(*truth),
             Cell::Integer(integer) => Tree::Integer((*integer).into()),
-            Cell::Text(text) => Tree::Text(text),
-            Cell::Stored(document) => Tree::Node(jsonb::Jsonb(document).root()),
+            Cell::Text(place) => Tree::optional_text(self.text_at(place)),
+            Cell::Stored(place) => Tree::Node(jsonb::Jsonb(self.at(place)).root()),
         }
     }
-}
 
-pub(crate) fn id_text(id: Uuid) -> String {
-    uuid::Uuid::from_bytes(*id.as_bytes()).to_string()
-}
-
-/// A time in UTC, as JSON has it in the time zone of the client.
-fn time_text(time: i64) -> String {
-    let mut text: [c_char; pg_sys::MAXDATELEN as usize + 1] = [0; _];
-    // SAFETY: a timestamp in UTC is the timestamp with time zone of the same number; the buffer has the size that the
-    // function asks for, which ends what it writes with NUL.
-    unsafe {
-        pg_sys::JsonEncodeDateTime(text.as_mut_ptr(), pg_sys::Datum::from(time), pg_sys::TIMESTAMPTZOID, null());
-        CStr::from_ptr(text.as_ptr()).to_string_lossy().into_owned()
+    fn text_at(&self, place: &Range<usize>) -> Option<&str> {
+        str::from_utf8(self.at(place)).ok()
     }
+
+    fn at(&self, place: &Range<usize>) -> &[u8] {
+        self.bytes.get(place.clone()).unwrap_or_default()
+    }
+}
+
+/// A UUID as PostgreSQL prints it.
+pub(crate) struct IdText([u8; uuid::fmt::Hyphenated::LENGTH]);
+
+impl IdText {
+    pub(crate) fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+pub(crate) fn id_text(id: Uuid) -> IdText {
+    let mut text = [0; _];
+    uuid::Uuid::from_bytes(*id.as_bytes()).hyphenated().encode_lower(&mut text);
+    IdText(text)
 }

@@ -5,7 +5,7 @@ use crate::error::internal;
 use crate::find::{Key, Source, Unfound};
 use crate::journey::condition::read;
 use crate::json::Jsonb;
-use crate::record::id_text;
+use crate::record::{IdText, id_text};
 use crate::version::Version;
 use parlant_core::cache::{Cache, Last};
 use parlant_core::jsonb::{self, Document, Tree, write};
@@ -55,7 +55,7 @@ struct Candidate {
 
 /// A canned response that fits.
 pub(super) struct Fitting {
-    id: String,
+    id: IdText,
     template: String,
     score: Value,
     /// None if it cannot be rendered for another reason.
@@ -129,7 +129,7 @@ impl Fitting {
     pub(super) fn tree(&self) -> Tree<'_> {
         let missing = self.missing.as_deref();
         Tree::Object(vec![
-            ("canned_response_id", Tree::Text(&self.id)),
+            ("canned_response_id", Tree::Text(self.id.as_str())),
             ("template", Tree::Text(&self.template)),
             ("score", Tree::Value(&self.score)),
             ("renderable", Tree::Bool(missing.is_some_and(<[String]>::is_empty))),

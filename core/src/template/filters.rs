@@ -36,6 +36,9 @@ pub(super) const FILTERS: [&str; 25] = [
     "upper",
 ];
 
+/// The functions of a template's author.
+pub(super) const FUNCTIONS: [&str; 1] = ["range"];
+
 /// The tests of a template's author.
 pub(super) const TESTS: [&str; 16] = [
     "boolean",

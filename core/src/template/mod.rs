@@ -9,6 +9,7 @@ mod syntax;
 
 use crate::jsonb::Document;
 use minijinja::machinery::{Vm, make_string_output};
+use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value};
 use std::collections::BTreeMap;
 use syntax::Compiled;
@@ -24,6 +25,13 @@ pub const MAX_OUTPUT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Most steps of a rendering.
 const MAX_STEPS: u64 = 20_000;
+
+/// Most variables, and most bytes, of a text that is known to be made without rendering it.
+const MAX_FILLED_IN: usize = 100;
+const MAX_FILLED_IN_BYTES: usize = MAX_OUTPUT_BYTES / 8;
+
+/// Longest text of a number.
+const MAX_NUMBER_BYTES: usize = 400;
 
 /// A guess at the memory that an instruction takes, with what it refers to and where it stands in the text.
 const BYTES_FOR_EACH_INSTRUCTION: usize = 128;
@@ -126,11 +134,34 @@ impl Template {
 
     /// The variables that rendering lacks; none if it works. An error where it fails for another reason.
     pub fn missing(&self, variables: &Variables) -> Result<Vec<String>, Fault> {
+        self.not_filled_in(variables).map_or_else(|| self.missing_when_rendered(variables), Ok)
+    }
+
+    fn missing_when_rendered(&self, variables: &Variables) -> Result<Vec<String>, Fault> {
         match self.render(variables) {
             Ok(_) => Ok(Vec::new()),
             Err(Fault::Missing(names)) => Ok(names),
             Err(fault) => Err(fault),
         }
+    }
+
+    /// The same without rendering it. None where that might fail, because more is in it than names of variables, or
+    /// because it makes much of them.
+    fn not_filled_in(&self, variables: &Variables) -> Option<Vec<String>> {
+        let names = self.0.borrow_dependent().filled_in.as_ref().filter(|names| names.len() <= MAX_FILLED_IN)?;
+        let mut missing: Vec<String> = Vec::new();
+        let mut bytes = self.0.borrow_owner().len();
+        for name in names {
+            let value = variables.0.get_attr(name).ok()?;
+            match value.kind() {
+                ValueKind::Undefined | ValueKind::None if missing.iter().any(|known| known == name) => {}
+                ValueKind::Undefined | ValueKind::None => missing.push((*name).to_owned()),
+                ValueKind::String => bytes += value.as_str()?.len(),
+                ValueKind::Bool | ValueKind::Number => bytes += MAX_NUMBER_BYTES,
+                _ => return None,
+            }
+        }
+        (bytes <= MAX_FILLED_IN_BYTES).then_some(missing)
     }
 }
 
@@ -203,6 +234,18 @@ mod tests {
                 assert!(reason.contains(part), "{source}: {reason}");
             }
             other => panic!("{source}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_filled_in_to_know_what_is_missing() {
+        let template = Template::compile("{{ a }} {{ b }}").unwrap();
+        let long = format!(r#"{{"a": "{}"}}"#, "x".repeat(MAX_FILLED_IN_BYTES));
+        for (variables, known) in [(r#"{"a": 1}"#, Some(vec!["b".to_owned()])), (&long, None), (r#"{"a": [1]}"#, None)]
+        {
+            let variables = Variables::read(variables).unwrap();
+            assert_eq!(template.not_filled_in(&variables), known);
+            assert_eq!(template.missing(&variables), Ok(vec!["b".to_owned()]));
         }
     }
 
@@ -414,6 +457,18 @@ mod tests {
         #[test]
         fn plain_text_is_itself(text in "[^{}%#]{0,60}") {
             prop_assert_eq!(render(&text, "{}").unwrap(), text);
+        }
+
+        #[test]
+        fn what_is_not_filled_in_is_known_without_rendering(
+            source in "( |a|\n|\\{\\{ (a|b|c|d|e|f|loop|self|super|range|true) \\}\\}|\\{\\{- a\\|upper \\}\\}|\\{% if a %\\}x\\{% endif %\\}|\\{# c #\\}){0,8}",
+            variables in "\\{\"a\": (1|-2\\.50|1e300|true|null|\"x{0,9}\"|\"é\"), \"b\": (\"y\"|null|\\{\\}|\\[1\\]), (\"range\": 1|\"loop\": 2), \"d\": \"\"\\}",
+        ) {
+            let (template, variables) = (Template::compile(&source), Variables::read(&variables).unwrap());
+            let template = template.unwrap();
+            if let Some(missing) = template.not_filled_in(&variables) {
+                prop_assert_eq!(Ok(missing), template.missing_when_rendered(&variables));
+            }
         }
 
         #[test]

@@ -3,7 +3,7 @@
 //! Rebuilt, because the account of `filters` must see all that makes text: operators become filters, and so does
 //! output. Every value that the template cannot do without passes the filter that notes what is missing.
 
-use super::filters::{self, FILTERS, TESTS, UNDEFINED};
+use super::filters::{self, FILTERS, FUNCTIONS, TESTS, UNDEFINED};
 use super::{Fault, MAX_TEMPLATE_BYTES, Place, reason};
 use minijinja::machinery::ast::{self, BinOpKind, CallArg, Expr, Spanned, Stmt, UnaryOpKind};
 use minijinja::machinery::{CodeGenerator, Instructions, Span, Token, WhitespaceConfig, parse as parse_tree, tokenize};
@@ -26,6 +26,8 @@ pub(super) struct Compiled<'source> {
     pub(super) instructions: Instructions<'source>,
     /// Paths of the variables, in the order of their first use.
     pub(super) variables: Vec<String>,
+    /// The variables that it puts in, if it is a text with nothing else in it.
+    pub(super) filled_in: Option<Vec<&'source str>>,
 }
 
 pub(super) fn parse(source: &str) -> Result<Compiled<'_>, Fault> {
@@ -37,11 +39,27 @@ pub(super) fn parse(source: &str) -> Result<Compiled<'_>, Fault> {
     }
     check_size(source)?;
     let tree = parse_tree(source, "template", Default::default(), WHITESPACE).map_err(|e| broken(source, &e))?;
+    let filled_in = filled_in(&tree);
     let mut checker = Checker { source, variables: Vec::new(), scopes: vec![Vec::new()] };
     let tree = checker.statement(&tree)?;
     let mut generator = CodeGenerator::new("template", source);
     generator.compile_stmt(&tree);
-    Ok(Compiled { instructions: generator.finish().0, variables: checker.variables })
+    Ok(Compiled { instructions: generator.finish().0, variables: checker.variables, filled_in })
+}
+
+fn filled_in<'source>(tree: &Stmt<'source>) -> Option<Vec<&'source str>> {
+    let Stmt::Template(template) = tree else { return None };
+    let name = |statement: &Stmt<'source>| match statement {
+        Stmt::EmitRaw(_) => Some(None),
+        Stmt::EmitExpr(output) => match &output.expr {
+            // What is no variable can be a function.
+            Expr::Var(name) if !FUNCTIONS.contains(&name.id) => Some(Some(name.id)),
+            _ => None,
+        },
+        _ => None,
+    };
+    let names: Option<Vec<_>> = template.children.iter().map(name).collect();
+    Some(names?.into_iter().flatten().collect())
 }
 
 fn broken(source: &str, error: &Error) -> Fault {

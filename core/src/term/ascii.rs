@@ -1,4 +1,4 @@
-//! Where words begin and end in ASCII, by the rules of Unicode's annex 29: far quicker than for any text.
+//! ASCII, folded, and where words begin and end in it, by the rules of Unicode's annex 29: far quicker than for any text.
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
@@ -38,6 +38,28 @@ const CLASSES: [Class; 256] = {
     }
     classes
 };
+
+pub(super) fn folded(byte: u8) -> u8 {
+    if byte.is_ascii_whitespace() { b' ' } else { byte.to_ascii_lowercase() }
+}
+
+/// A folded text, and where each byte of it comes from, unless it is where it was: of several spaces one is left, and
+/// none in front.
+pub(super) fn fold(text: &[u8]) -> (Vec<u8>, Option<Vec<u32>>) {
+    let all: Vec<u8> = text.iter().map(|byte| folded(*byte)).collect();
+    let is_further = |pair: &[u8]| pair == b"  ";
+    if all.first() != Some(&b' ') && !all.windows(2).any(is_further) {
+        return (all, None);
+    }
+    let (mut kept, mut origins) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
+    for (origin, byte) in (0..).zip(all) {
+        if byte != b' ' || kept.last().is_some_and(|last| *last != b' ') {
+            kept.push(byte);
+            origins.push(origin);
+        }
+    }
+    (kept, Some(origins))
+}
 
 /// Whether a word may begin or end in front of a byte.
 pub(super) fn is_boundary(line: &[u8], at: usize) -> bool {
