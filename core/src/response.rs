@@ -7,14 +7,14 @@ use serde_json::Value;
 pub struct Query {
     text: String,
     /// In order.
-    words: Vec<String>,
+    words: Vec<Word>,
 }
 
 /// A canned response in the form in which it is compared.
 pub struct Response {
     text: String,
     /// In order.
-    words: Vec<String>,
+    words: Vec<Word>,
     tags: Vec<Tag>,
     /// None is a condition that is no expression.
     conditions: Vec<Option<Condition>>,
@@ -23,7 +23,32 @@ pub struct Response {
 
 struct Tag {
     text: String,
-    words: Vec<String>,
+    words: Vec<Word>,
+}
+
+/// A word, with its first bytes as a number, by which most are told apart.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Word {
+    beginning: u64,
+    text: String,
+}
+
+impl Word {
+    fn of(text: String) -> Word {
+        let mut beginning = [0; 8];
+        beginning.iter_mut().zip(text.bytes()).for_each(|(to, byte)| *to = byte);
+        Word { beginning: u64::from_be_bytes(beginning), text }
+    }
+
+    fn all(texts: Vec<String>) -> Vec<Word> {
+        texts.into_iter().map(Word::of).collect()
+    }
+
+    fn in_order(texts: Vec<String>) -> Vec<Word> {
+        let mut words = Word::all(texts);
+        words.sort_unstable();
+        words
+    }
 }
 
 /// What the row of a response says of it besides its texts.
@@ -41,8 +66,7 @@ impl Query {
         if text.is_empty() {
             return Ok(None);
         }
-        let mut words = words(&text)?;
-        words.sort_unstable();
+        let words = Word::in_order(words(&text)?);
         Ok(Some(Query { text, words }))
     }
 }
@@ -57,11 +81,10 @@ impl Response {
     ) -> Result<Response, E> {
         let tag = |tag: &Value| {
             let text = text_of(tag);
-            Ok(Tag { words: words(&text)?, text: text.trim_matches(' ').to_lowercase() })
+            Ok(Tag { words: Word::all(words(&text)?), text: text.trim_matches(' ').to_lowercase() })
         };
         let tags = tags.iter().map(tag).collect::<Result<Vec<_>, E>>()?;
-        let mut words = words(template)?;
-        words.sort_unstable();
+        let words = Word::in_order(words(template)?);
         let texts = template.len() + tags.iter().map(|tag| tag.text.len()).sum::<usize>();
         Ok(Response {
             text: normal(template),
@@ -120,7 +143,7 @@ impl Response {
 
     fn shared_words(&self, query: &Query) -> Part {
         let mut own = self.words.iter().peekable();
-        let is_shared = |word: &&String| {
+        let is_shared = |word: &&Word| {
             while own.next_if(|own| own < word).is_some() {}
             own.peek() == Some(word)
         };

@@ -70,6 +70,8 @@ fn object(row: &Row) -> Result<Value> {
     Ok(Value::Object(members))
 }
 
+/// Makes the transaction one that writes, as far as others can tell.
+const WRITE: &str = "SELECT pg_current_xact_id()::text";
 const SESSION: &str = "SELECT id::text, agent_id::text, customer_id, status, variables, current_journey_id::text,
     current_state_id::text, event_count, message_count, started_at::text, last_activity_at::text
     FROM conventional.session WHERE id = $1";
@@ -105,19 +107,37 @@ const CANNED_RESPONSES: &str = "SELECT response.id::text, response.template, res
     ORDER BY ts_rank(response.search, query) DESC, response.priority DESC LIMIT 10";
 
 /// The context of a session's next turn: a query for each part, and one document of them all.
-pub(crate) struct Context(Prepared);
+pub(crate) struct Context {
+    database: Prepared,
+    writes_before: bool,
+}
 
 impl Context {
-    pub(crate) fn new(client: u64) -> Result<Context> {
-        let statements =
-            [SESSION, AGENT, JOURNEY, STATE, WAYS, GUIDELINES, TOOLS, VARIABLES, EVENTS, TERMS, CANNED_RESPONSES];
-        Ok(Context(Prepared::new(client, &statements)?))
+    pub(crate) fn new(client: u64, writes_before: bool) -> Result<Context> {
+        let statements = [
+            WRITE,
+            SESSION,
+            AGENT,
+            JOURNEY,
+            STATE,
+            WAYS,
+            GUIDELINES,
+            TOOLS,
+            VARIABLES,
+            EVENTS,
+            TERMS,
+            CANNED_RESPONSES,
+        ];
+        Ok(Context { database: Prepared::new(client, &statements)?, writes_before })
     }
 
     fn document(&mut self) -> Result<String> {
-        let database = &mut self.0;
+        let database = &mut self.database;
         let id = database.session();
         database.begin()?;
+        if self.writes_before {
+            database.rows(WRITE, &[])?;
+        }
         let session = object(&database.row(SESSION, &[&id])?)?;
         let part = |name: &str| session[name].as_str().unwrap_or_default();
         let (agent, journey, state) = (part("agent_id"), part("current_journey_id"), part("current_state_id"));

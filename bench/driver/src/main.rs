@@ -28,7 +28,8 @@ fn main() -> Result<()> {
             let text = std::fs::read_to_string(path)?;
             measure(|client| script::Script::new(&text, client))
         }
-        ["conventional_context"] => measure(conventional::Context::new),
+        ["conventional_context"] => measure(|client| conventional::Context::new(client, false)),
+        ["conventional_context", "after_writing"] => measure(|client| conventional::Context::new(client, true)),
         ["conventional_walk"] => measure(conventional::Walk::new),
         ["parse_json", blocks] => measure(|_| native::parse(blocks)),
         ["minijinja"] => measure(|_| native::minijinja()),

@@ -1,4 +1,4 @@
--- the same in a transaction that has written
+-- enter_workspace and session_context in a transaction that has written, all sent together
 -- client: driver
 -- connect: user=application
 \set n random(1, 100)
