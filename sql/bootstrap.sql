@@ -16,6 +16,17 @@ BEGIN
     END IF;
 END $$;
 
+-- Text is read as UTF-8, in a database without encoding as well.
+DO $$
+BEGIN
+    IF pg_catalog.getdatabaseencoding() NOT IN ('UTF8', 'SQL_ASCII') THEN
+        RAISE EXCEPTION 'parlant needs a database in UTF-8' USING
+            ERRCODE = 'feature_not_supported',
+            DETAIL = 'The encoding of this one is ' || pg_catalog.getdatabaseencoding() || '.',
+            HINT = 'Make one with CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.';
+    END IF;
+END $$;
+
 -- Functions are made before the tables that they read, and a restore brings the tables later still. The setting ends
 -- with this script.
 SET LOCAL check_function_bodies = off;

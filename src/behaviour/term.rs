@@ -57,10 +57,10 @@ static TERM_ROW: Source = Source {
 static TERM: Shape = Shape { source: &TERM_ROW, from: 1, members: &["term_id", "name", "description", "importance"] };
 
 /// They as one text: of each an id, its rank by importance and name, an importance, the time of its creation, the
-/// number of characters of its name, all with a space behind, then the name and a JSON array of synonyms.
+/// number of bytes of its name, all with a space behind, then the name and a JSON array of synonyms.
 static GLOSSARY: Query = Query {
     sql: c"SELECT string_agg(id || ' ' || rank || ' ' || importance || ' ' || to_char(created_at, 'YYYYMMDDHH24MISSUS') || ' '
-                             || length(name) || ' ' || name || coalesce(synonyms, '[]'), '')
+                             || octet_length(name) || ' ' || name || coalesce(synonyms, '[]'), '')
            FROM (SELECT *, row_number() OVER (ORDER BY importance DESC, name) AS rank
                  FROM parlant.parlant_term WHERE workspace_id = $1 AND agent_id = $2) AS term",
     types: &[pg_sys::TEXTOID, pg_sys::UUIDOID],
@@ -168,8 +168,7 @@ fn parse(text: &str) -> Option<(Vec<Term>, HashMap<u128, u32>)> {
         let (importance, behind) = behind.split_once(' ')?;
         let (created, behind) = behind.split_once(' ')?;
         let (length, behind) = behind.split_once(' ')?;
-        let end = behind.char_indices().nth(length.parse().ok()?)?.0;
-        let (name, behind) = behind.split_at_checked(end)?;
+        let (name, behind) = behind.split_at_checked(length.parse().ok()?)?;
         let mut json = serde_json::Deserializer::from_str(behind).into_iter::<Vec<serde_json::Value>>();
         let synonyms = json.next()?.ok()?;
         rest = behind.get(json.byte_offset()..)?;

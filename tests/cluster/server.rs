@@ -187,16 +187,20 @@ impl Cluster {
             template.connect().run("CREATE EXTENSION parlant");
             template.name.clone()
         });
-        self.create_database(template)
+        self.create_database(&format!("TEMPLATE {template}"))
     }
 
     pub fn empty_database(&self) -> Database<'_> {
-        self.create_database("template0")
+        self.create_database("TEMPLATE template0")
     }
 
-    fn create_database(&self, template: &str) -> Database<'_> {
+    pub fn empty_database_in(&self, encoding: &str) -> Database<'_> {
+        self.create_database(&format!("TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"))
+    }
+
+    fn create_database(&self, options: &str) -> Database<'_> {
         let name = format!("d{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        self.connect("postgres", "postgres").run(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        self.connect("postgres", "postgres").run(&format!("CREATE DATABASE {name} {options}"));
         Database { cluster: self, name }
     }
 
