@@ -86,7 +86,8 @@ impl Finished {
     }
 }
 
-/// A document of which many are kept at once: packed where it can be, as values of the crate take ten times the memory.
+/// A document of which many are kept at once. In its binary form where that can be written, because a map of values takes
+/// more than 600 bytes, however few members it has.
 #[derive(Debug, Clone)]
 pub enum Packed {
     Stored(Box<[u8]>),
