@@ -81,16 +81,22 @@ class Aim:
         self.row, self.clients, self.comparison = int(aim["row"]), clients, comparison
         self.relation, limit = aim["relation"], float(aim["limit"])
         self.side, self.measure = sides[aim["side"]], aim["measure"]
+        self.least = None
         if self.measure == "errors":
             self.measured = self.side.errors
             self.text = f"errors: {self.relation} {limit:.0f}"
         else:
             other = sides[aim["other"]]
-            self.measured = ratio(self.side, other)
-            if self.side.is_rate != (self.measure == "rate"):
-                self.measured = 1 / self.measured
+            self.measured = self.compared(self.side, other)
             self.text = f"{self.measure}: {self.relation} {aim['limit']} of “{other.title}”"
+            if aim.get("least"):
+                least, _, base = aim["least"].partition("/")
+                self.least = self.compared(sides[least], sides[base] if base else other)
         self.reached = self.measured >= limit if self.relation == "at least" else self.measured <= limit
+
+    def compared(self, side, other):
+        measured = ratio(side, other)
+        return measured if side.is_rate == (self.measure == "rate") else 1 / measured
 
     @property
     def what(self):
@@ -99,7 +105,9 @@ class Aim:
 
     def line(self):
         measured = f"{self.measured}" if self.measure == "errors" else f"{self.measured:.2f}"
-        return f"| {self.row} | {self.what} | {self.text} | {measured} | {'yes' if self.reached else '**no**'} |"
+        least = "" if self.least is None else f"{self.least:.2f}"
+        reached = "yes" if self.reached else "**no**"
+        return f"| {self.row} | {self.what} | {self.text} | {measured} | {least} | {reached} |"
 
 
 def ratio(side, other):
@@ -124,7 +132,7 @@ def read():
 
 def table_of_aims(comparisons):
     aims = [aim for comparison in comparisons for aim in comparison.aims()]
-    lines = ["| # | what | aim | measured | reached |", "|---:|---|---|---:|---|"]
+    lines = ["| # | what | aim | measured | the least | reached |", "|---:|---|---|---:|---:|---|"]
     return lines + [aim.line() for aim in sorted(aims, key=lambda aim: (aim.row, aim.comparison.name))]
 
 
@@ -155,7 +163,8 @@ def results(comparisons):
     yield f"{' and '.join(machines(comparisons))}, unless a side says another setting."
     yield ""
     yield "Medians of the rounds, with the lowest and the highest. A ratio is the median of the ratios within each round, to"
-    yield "the first side unless another is named; a cost is the inverse of a rate. What [bench/](../README.md) says of it."
+    yield "the first side unless another is named; a cost is the inverse of a rate. “The least” is the same ratio of a side that"
+    yield "does only what PostgreSQL cannot be spared for that, and so a limit of what can be reached. See [bench/](../README.md)."
     yield ""
     yield from table_of_aims(comparisons)
     for comparison in comparisons:
