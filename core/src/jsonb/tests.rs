@@ -11,6 +11,23 @@ fn round(value: &Value) -> Value {
 }
 
 #[test]
+fn what_is_packed_is_what_it_was() {
+    for (text, is_stored) in [
+        (r#"{"é": [1, -0.50, null, {"b": true}], "a": "x"}"#, true),
+        ("{}", true),
+        (r#"{"n": 1e400}"#, false),
+        (r#"{"zero": "\u0000"}"#, false),
+    ] {
+        let value: Value = serde_json::from_str(text).unwrap();
+        let packed = Packed::new(value.clone());
+        assert_eq!(packed.root().value().as_ref(), Ok(&value), "{text}");
+        assert_eq!(matches!(packed, Packed::Stored(_)), is_stored, "{text}");
+        assert_eq!(packed, Packed::Value(value), "{text}");
+        assert_ne!(packed, Packed::new(json!({"a": 1})), "{text}");
+    }
+}
+
+#[test]
 fn what_is_written_is_read() {
     let many: Vec<u32> = (0..100).collect();
     let wide: Map<String, Value> =

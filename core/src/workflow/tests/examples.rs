@@ -60,6 +60,29 @@ fn value(packed: &Option<Packed>) -> Value {
 }
 
 #[test]
+fn blocks_are_in_the_order_of_their_places() {
+    let at = |x: Value, y: Value| {
+        let mut block = block("agent", "", json!({"messages": "Hello"}));
+        block["position"] = json!({"x": x, "y": y});
+        block
+    };
+    let in_order = [
+        ("h", at(json!(-1e300), json!(0))),
+        ("d", at(json!(-20.5), json!(7))),
+        ("f", at(json!(-20), json!(-7))),
+        ("b", at(json!(-20), json!(-6.5))),
+        ("e", at(json!(-0.0), json!(0))),
+        ("g", at(json!(0), json!(-0.0))),
+        ("c", at(json!("far"), json!(1))),
+        ("a", at(json!(0.25), json!(-1000))),
+    ];
+    let converted = converted(&workflow(&in_order, &[]));
+    let blocks = converted.journey.states.iter().filter_map(|state| state.metadata.as_ref());
+    let blocks: Vec<_> = blocks.map(|metadata| metadata.root().value().unwrap()["block_id"].clone()).collect();
+    assert_eq!(blocks, in_order.map(|(id, _)| json!(id)));
+}
+
+#[test]
 fn the_rows_of_a_condition_become_transitions_in_their_order() {
     let rows = json!([
         {"id": "c-if", "title": "if", "value": "<start.age> >= 18"},
