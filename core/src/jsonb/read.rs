@@ -318,7 +318,7 @@ impl<'a> Element<'a> {
     }
 
     fn text(&self) -> Cow<'a, str> {
-        // Far quicker for short texts than looking for what is no UTF-8, as databases of another encoding may hold.
+        // Far quicker for short texts than looking for what is no UTF-8, as databases without encoding may hold.
         str::from_utf8(self.bytes).map_or_else(|_| String::from_utf8_lossy(self.bytes), Cow::Borrowed)
     }
 

@@ -216,9 +216,7 @@ fn document(
     query: &Query,
 ) -> Result<Vec<u8>, ErrorReport> {
     let most = recent_events.and_then(|most| usize::try_from(most).ok()).filter(|most| *most <= MAX_EVENTS);
-    // SAFETY: reads a setting of the database.
-    let is_utf8 = unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8.cast_signed();
-    if let (Some(session_id), Some(most), true) = (session_id, most, is_utf8) {
+    if let (Some(session_id), Some(most)) = (session_id, most) {
         match assembled(session_id, most, write) {
             Ok(Some(written)) => return Ok(written),
             Ok(None) | Err(Unfound::Query) => {}
