@@ -164,7 +164,7 @@ def results(comparisons):
     yield ""
     yield "Medians of the rounds, with the lowest and the highest. A ratio is the median of the ratios within each round, to"
     yield "the first side unless another is named; a cost is the inverse of a rate. “The least” is the same ratio of a side that"
-    yield "does only what PostgreSQL cannot be spared for that, and so a limit of what can be reached. See [bench/](../README.md)."
+    yield "does only what PostgreSQL cannot be spared for that: a limit of what can be reached. See [bench/](../README.md)."
     yield ""
     yield from table_of_aims(comparisons)
     for comparison in comparisons:
@@ -175,6 +175,8 @@ def newest(comparisons):
     date = max(side.date for comparison in comparisons for side in comparison.sides.values())
     yield BEGIN
     yield f"Measured on {' and '.join(machines(comparisons))}; newest {date}. [All results](bench/results/results.md)."
+    yield ""
+    yield "“The least” is the same ratio of a side that does only what PostgreSQL cannot be spared for that."
     yield ""
     yield from table_of_aims(comparisons)
     for comparison in comparisons[:1]:
