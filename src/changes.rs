@@ -25,7 +25,7 @@ pub(crate) fn watch_definitions() {
     }
 }
 
-unsafe extern "C-unwind" fn note_change(_: Datum, table: Oid) {
+extern "C-unwind" fn note_change(_: Datum, table: Oid) {
     // The set may be borrowed by who called what ended here, and while a process ends it may be gone: then everything
     // counts as changed.
     let is_watched = WATCHED.try_with(|watched| {
@@ -36,7 +36,7 @@ unsafe extern "C-unwind" fn note_change(_: Datum, table: Oid) {
     }
 }
 
-unsafe extern "C-unwind" fn note_catalog_change(_: Datum, _: c_int, _: u32) {
+extern "C-unwind" fn note_catalog_change(_: Datum, _: c_int, _: u32) {
     count_change();
 }
 

@@ -97,7 +97,7 @@ impl ContextSetting {
     }
 }
 
-unsafe extern "C-unwind" fn note_change(_: *const c_char, _: *mut c_void) {
+extern "C-unwind" fn note_change(_: *const c_char, _: *mut c_void) {
     // While a process ends, its thread-local values may be gone already.
     let _ = CHANGES.try_with(|changes| changes.set(changes.get().wrapping_add(1)));
 }

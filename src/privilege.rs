@@ -45,7 +45,7 @@ pub(crate) fn watch_roles() {
     }
 }
 
-unsafe extern "C-unwind" fn note_change(_: Datum, _: c_int, _: u32) {
+extern "C-unwind" fn note_change(_: Datum, _: c_int, _: u32) {
     // While a process ends, its thread-local values may be gone already.
     let _ = ROLE_CHANGES.try_with(|changes| changes.set(changes.get().wrapping_add(1)));
 }

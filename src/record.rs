@@ -76,7 +76,7 @@ impl Record {
         Some(match column_type {
             pg_sys::BOOLOID => Cell::Bool(row.get(column)?),
             pg_sys::INT4OID => Cell::Integer(row.get(column)?),
-            pg_sys::UUIDOID => Cell::Text(self.add(id_text(row.get(column)?).as_str().as_bytes())),
+            pg_sys::UUIDOID => Cell::Text(self.add_id(row.get(column)?)),
             pg_sys::TIMESTAMPOID => Cell::Text(self.add_time(row.get(column)?)),
             pg_sys::JSONBOID => Cell::Stored(self.add(row.get::<Jsonb>(column)?.source())),
             _ => Cell::Text(self.add(row.get::<&str>(column)?.as_bytes())),
@@ -87,6 +87,10 @@ impl Record {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         start..self.bytes.len()
+    }
+
+    fn add_id(&mut self, id: Uuid) -> Range<usize> {
+        self.add(hyphenated(id).encode_lower(&mut uuid::Uuid::encode_buffer()).as_bytes())
     }
 
     /// A time in UTC, as JSON has it in the time zone of the client.
@@ -121,16 +125,6 @@ impl Record {
 }
 
 /// A UUID as PostgreSQL prints it.
-pub(crate) struct IdText([u8; uuid::fmt::Hyphenated::LENGTH]);
-
-impl IdText {
-    pub(crate) fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-pub(crate) fn id_text(id: Uuid) -> IdText {
-    let mut text = [0; _];
-    uuid::Uuid::from_bytes(*id.as_bytes()).hyphenated().encode_lower(&mut text);
-    IdText(text)
+pub(crate) fn hyphenated(id: Uuid) -> uuid::fmt::Hyphenated {
+    uuid::Uuid::from_bytes(*id.as_bytes()).hyphenated()
 }

@@ -70,15 +70,18 @@ impl Held {
 }
 
 impl Release {
-    /// A database as this release made it, with rows.
-    fn database(&self) -> (Database<'static>, Connection, Held) {
-        let script = PlacedScript::place(self);
-        let database = Cluster::shared().empty_database();
-        let mut connection = database.connect();
+    fn install(&self, connection: &mut Connection) {
+        let _script = PlacedScript::place(self);
         connection.run("SET row_security = off"); // the tables are not this library's to make
         connection.run(&format!("CREATE EXTENSION parlant VERSION '{}'", self.version));
         connection.run("RESET row_security");
-        drop(script);
+    }
+
+    /// A database as this release made it, with rows.
+    fn database(&self) -> (Database<'static>, Connection, Held) {
+        let database = Cluster::shared().empty_database();
+        let mut connection = database.connect();
+        self.install(&mut connection);
         connection.run(&fs::read_to_string(self.dir.join("tables.sql")).unwrap());
         load_fixture(&mut connection);
         let held = Held::by(&mut connection);
@@ -99,6 +102,10 @@ fn every_release_becomes_this_one() {
         assert_same(&fresh, &fingerprint(&mut connection), &when);
         held.assert_held_by(&mut connection, &when);
         assert_works(&mut connection);
+
+        let mut in_latin = Cluster::shared().empty_database_in("LATIN1").connect();
+        release.install(&mut in_latin);
+        in_latin.assert_refused("ALTER EXTENSION parlant UPDATE", "0A000").message("parlant needs a database in UTF-8");
 
         let copy = Cluster::shared().empty_database();
         copy.run_file(&dump, &[]);

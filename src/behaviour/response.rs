@@ -5,7 +5,7 @@ use crate::error::internal;
 use crate::find::{Key, Source, Unfound};
 use crate::journey::condition::read;
 use crate::json::Jsonb;
-use crate::record::{IdText, id_text};
+use crate::record::hyphenated;
 use crate::version::Version;
 use parlant_core::cache::{Cache, Last};
 use parlant_core::jsonb::{self, Document, Tree, write};
@@ -55,7 +55,7 @@ struct Candidate {
 
 /// A canned response that fits.
 pub(super) struct Fitting {
-    id: IdText,
+    id: String,
     template: String,
     score: Value,
     /// None if it cannot be rendered for another reason.
@@ -80,7 +80,7 @@ pub(crate) fn watch_dictionaries() {
     }
 }
 
-unsafe extern "C-unwind" fn note_change(_: pg_sys::Datum, _: i32, _: u32) {
+extern "C-unwind" fn note_change(_: pg_sys::Datum, _: i32, _: u32) {
     // While a process ends, its thread-local values may be gone already.
     let _ = DICTIONARIES.try_with(|changes| changes.set(changes.get().wrapping_add(1)));
 }
@@ -116,7 +116,7 @@ pub(super) fn best(
     let told = write(told).ok_or(Unfound::Query)?;
     let fitting = fitting.into_iter().map(|(score, candidate)| {
         Ok(Fitting {
-            id: id_text(candidate.id),
+            id: hyphenated(candidate.id).to_string(),
             template: candidate.template.clone(),
             score: number(score).ok_or(Unfound::Query)?,
             missing: template::missing(&candidate.template, &jsonb::Jsonb(&told)),
@@ -129,7 +129,7 @@ impl Fitting {
     pub(super) fn tree(&self) -> Tree<'_> {
         let missing = self.missing.as_deref();
         Tree::Object(vec![
-            ("canned_response_id", Tree::Text(self.id.as_str())),
+            ("canned_response_id", Tree::Text(&self.id)),
             ("template", Tree::Text(&self.template)),
             ("score", Tree::Value(&self.score)),
             ("renderable", Tree::Bool(missing.is_some_and(<[String]>::is_empty))),

@@ -226,9 +226,7 @@ impl Reader {
         state.condition = self.text(&mut fields, "condition", 2000);
         state.allow_skip = self.boolean(&mut fields, "allow_skip").unwrap_or(true);
         let metadata = self.object(&mut fields, "metadata");
-        state.metadata = metadata
-            .filter(|metadata| metadata.as_object().is_some_and(|members| !members.is_empty()))
-            .map(Packed::Value);
+        state.metadata = metadata.filter(|metadata| metadata.as_object() != Some(&Map::new())).map(Packed::Value);
         // A state without a name or a type has been reported; what else it lacks is not worth telling.
         if state.name.is_empty() || state_type.is_none() {
             self.places.unread_states.insert(state.name);

@@ -238,9 +238,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_filled_in_to_know_what_is_missing() {
+    fn what_makes_much_is_rendered_to_know_what_is_missing() {
         let template = Template::compile("{{ a }} {{ b }}").unwrap();
         let long = format!(r#"{{"a": "{}"}}"#, "x".repeat(MAX_FILLED_IN_BYTES));
+        let many = Template::compile(&"{{ b }}".repeat(MAX_FILLED_IN + 1)).unwrap();
+        assert_eq!(many.not_filled_in(&Variables::read("{}").unwrap()), None);
         for (variables, known) in [(r#"{"a": 1}"#, Some(vec!["b".to_owned()])), (&long, None), (r#"{"a": [1]}"#, None)]
         {
             let variables = Variables::read(variables).unwrap();

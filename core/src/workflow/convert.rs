@@ -905,10 +905,9 @@ impl Converter<'_> {
         let mut rank = vec![0; order.len()];
         order.iter().enumerate().for_each(|(at, state)| rank[*state] = at);
         self.transitions.sort_by_key(|passage| rank[passage.from]);
-        let mut seen = HashSet::new();
         let mut is_new = Vec::with_capacity(self.transitions.len());
         for of_one in self.transitions.chunk_by(|a, b| a.from == b.from) {
-            seen.clear();
+            let mut seen = HashSet::new();
             is_new.extend(of_one.iter().map(|passage| seen.insert((passage.to, &passage.when))));
         }
         journey.transitions.reserve_exact(self.transitions.len());
