@@ -228,3 +228,19 @@ fn a_server_does_not_outlive_a_killed_test() {
     eventually("its directory is gone", || (!Path::new(&dir).exists()).then_some(()));
     eventually("the server is gone", || (!runs()).then_some(()));
 }
+
+#[test]
+fn what_an_earlier_process_of_this_number_kept_is_passed_by() {
+    let shared = Cluster::shared();
+    let parent = shared.data().ancestors().nth(2).unwrap().to_owned();
+    let kept = (0..64).map(|n| parent.join(format!("parlant-{}-{n}", std::process::id())));
+    let kept: Vec<_> = kept.filter(|dir| fs::create_dir(dir).is_ok()).collect();
+    assert!(!kept.is_empty());
+
+    let another = Cluster::init(shared.tree.clone());
+    assert!(another.data().join("PG_VERSION").exists());
+    for dir in kept {
+        assert!(!another.data().starts_with(&dir));
+        fs::remove_dir(dir).unwrap(); // refuses if anybody has put anything in it
+    }
+}

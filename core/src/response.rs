@@ -237,6 +237,8 @@ mod tests {
     fn what_shares_nothing_does_not_fit() {
         assert_eq!(score(&response("Coffee", &json!(["beans"]), &json!([])), "tea"), None);
         assert_eq!(score(&response("Coffee", &json!([]), &json!([])), ""), Some(0.01));
+        // Words that begin alike.
+        assert_eq!(score(&response("internationally", &json!(["internationals"]), &json!([])), "international"), None);
     }
 
     #[test]
